@@ -1,0 +1,37 @@
+-- Every business day from the first order or event (of no bot) to as_of: the spine of all marts by day.
+with run as (
+
+    select * from {{ source('ops', 'run') }}
+
+),
+
+firsts as (
+
+    select min(least(ordered_dt, paid_dt)) as first_dt
+    from {{ ref('fct_orders') }}
+
+    union all
+
+    select min(dt) as first_dt
+    from {{ ref('fct_user_days') }}
+    where not is_bot
+
+),
+
+bounds as (
+
+    select
+        min(firsts.first_dt) as first_dt,
+        min(run.as_of) as as_of
+    from firsts
+    cross join run
+
+)
+
+select
+    cast(days.day as date) as dt,
+    bounds.first_dt,
+    bounds.as_of
+from bounds
+cross join lateral unnest(generate_series(bounds.first_dt, bounds.as_of, interval 1 day)) as days(day)
+where bounds.first_dt is not null
