@@ -8,6 +8,8 @@ import os
 import shutil
 from pathlib import Path
 
+from publishing.space import human_bytes, no_space, require_space
+
 # linux/fs.h: _IOW(0x94, 9, int). Makes the target share the source's blocks (btrfs, xfs, bcachefs, overlays of them).
 FICLONE = 0x40049409
 _NOT_HERE = {
@@ -32,27 +34,38 @@ def copy_file(source: Path, target: Path) -> str:
         How it was done: ``reflink``, ``copy_file_range`` or ``copy``.
 
     Raises:
-        OSError: the source cannot be read or the target's disk is full; the partial target is removed.
+        MallardError: the target's disk has no room for it; the partial target is removed.
+        OSError: the source cannot be read.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     # A new file, not the old one written over: a process may still have that open.
     target.unlink(missing_ok=True)
+    size = source.stat().st_size
+    purpose = f"a copy of {source.name} ({human_bytes(size)})"
     try:
         with source.open("rb") as reader, target.open("xb") as writer:
-            return _clone(reader.fileno(), writer.fileno()) or _copy(source, reader.fileno(), writer.fileno())
+            if _clone(reader.fileno(), writer.fileno()):
+                return "reflink"
+            require_space(target.parent, size, purpose)
+            return _copy(source, reader.fileno(), writer.fileno())
+    except OSError as error:
+        target.unlink(missing_ok=True)
+        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+            raise no_space(target.parent, size, shutil.disk_usage(target.parent).free, purpose) from error
+        raise
     except BaseException:
         target.unlink(missing_ok=True)
         raise
 
 
-def _clone(reader: int, writer: int) -> str:
+def _clone(reader: int, writer: int) -> bool:
     try:
         fcntl.ioctl(writer, FICLONE, reader)
     except OSError as error:
         if error.errno in _NOT_HERE:
-            return ""
+            return False
         raise
-    return "reflink"
+    return True
 
 
 def _copy(source: Path, reader: int, writer: int) -> str:

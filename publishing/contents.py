@@ -1,0 +1,91 @@
+"""What a warehouse file holds: its tables, their row counts and checksums, its wasted space."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from publishing.receipt import TableState
+
+# What readers get. ops changes between audit and publish (it tells of the publish itself), so no checksum is
+# taken of it.
+PUBLISHED_SCHEMAS = ("core", "marts", "ops", "intermediate", "seeds")
+AUDITED_SCHEMAS = ("core", "marts", "intermediate", "seeds")
+
+
+def connect(path: Path, *, read_only: bool = True) -> duckdb.DuckDBPyConnection:
+    """Open a warehouse file with the settings that all of publishing and the gate share."""
+    connection = duckdb.connect(str(path), read_only=read_only)
+    connection.execute("set TimeZone = 'UTC'")
+    # Spilling beside the candidate: the published folder holds whole versions only.
+    connection.execute(f"set temp_directory = {literal(str(path.parent / 'spill'))}")
+    return connection
+
+
+def literal(text: str) -> str:
+    """A text as a SQL literal, for the statements that take no parameters."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def identifier(name: str) -> str:
+    """A name as a quoted SQL identifier."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def list_tables(connection: duckdb.DuckDBPyConnection, *schemas: str) -> list[tuple[str, str]]:
+    """(schema, table) of all base tables in the given schemas of the current database, sorted."""
+    return connection.execute(
+        """
+        select schema_name, table_name
+        from duckdb_tables()
+        where database_name = current_database() and list_contains(?, schema_name)
+        order by 1, 2
+        """,
+        [list(schemas)],
+    ).fetchall()
+
+
+def measure_tables(connection: duckdb.DuckDBPyConnection) -> dict[str, TableState]:
+    """Row count and checksum of every audited table, by ``schema.table``.
+
+    The checksum is the sum of a 64-bit hash per row: it does not depend on the order of the rows, and a row
+    that is there twice changes it.
+    """
+    return {
+        f"{schema}.{table}": measure_table(connection, schema, table)
+        for schema, table in list_tables(connection, *AUDITED_SCHEMAS)
+    }
+
+
+def measure_table(connection: duckdb.DuckDBPyConnection, schema: str, table: str) -> TableState:
+    """Row count and checksum of one table."""
+    columns = [
+        name
+        for (name,) in connection.execute(
+            """
+            select column_name
+            from duckdb_columns()
+            where database_name = current_database() and schema_name = ? and table_name = ?
+            order by column_index
+            """,
+            [schema, table],
+        ).fetchall()
+    ]
+    row: Any = connection.execute(
+        f"select count(*), coalesce(sum(hash({', '.join(map(identifier, columns))})::hugeint), 0)"  # noqa: S608
+        f" from {identifier(schema)}.{identifier(table)}"
+    ).fetchone()
+    return TableState(rows=int(row[0]), checksum=f"{int(row[1]):x}")
+
+
+def wasted_share(connection: duckdb.DuckDBPyConnection) -> float:
+    """How much of the file is empty blocks, relative to those in use: 0.25 means a quarter too large.
+
+    Measured over 120 daily loads, blocks in use are within 6 % of what a compacted copy takes: rows that were
+    deleted but still lie in a block in use hardly count.
+    """
+    row: Any = connection.execute("select free_blocks, used_blocks from pragma_database_size()").fetchone()
+    free, used = row
+    return free / used if used else 0.0

@@ -1,0 +1,189 @@
+"""What was published, refused or rolled back: one JSON file per run under ``published/receipts``.
+
+The files, not the names of the warehouse files, say what was published: a refused candidate may carry a higher
+number than the live version.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from mallard.settings import Settings
+from publishing.receipt import Receipt, from_json
+
+# publishing: its file may be there but readers never saw it, unless the link says otherwise;
+# abandoned: a crash ended it there.
+State = Literal["publishing", "published", "refused", "abandoned"]
+# Receipts of older runs go; their lines stay in ops.publishes.
+KEPT_RECORDS = 60
+
+
+@dataclass(frozen=True)
+class Record:
+    """One run's end: its receipt, what became of it, when (UTC) and, if refused, why."""
+
+    receipt: Receipt
+    state: State
+    recorded_at: str
+    reason: str = ""
+    file_bytes: int = 0
+    changes: tuple[tuple[str, int], ...] = ()
+
+    @property
+    def version(self) -> int:
+        return self.receipt.version
+
+    def to_json(self) -> dict[str, Any]:
+        """The record as plain JSON values."""
+        return {
+            "state": self.state,
+            "recorded_at": self.recorded_at,
+            "reason": self.reason,
+            "file_bytes": self.file_bytes,
+            "changes": dict(self.changes),
+            "receipt": self.receipt.to_json(),
+        }
+
+
+@dataclass(frozen=True)
+class Rollback:
+    """The link was moved by hand from one version to another (from None: it pointed nowhere)."""
+
+    from_version: int | None
+    to_version: int
+    at: str
+
+
+def now() -> str:
+    """This instant as an ISO text in UTC, to the microsecond: records are ordered by it."""
+    return datetime.now(UTC).isoformat(timespec="microseconds")
+
+
+def receipts_folder(settings: Settings) -> Path:
+    """Where the records lie."""
+    return settings.published / "receipts"
+
+
+def store_record(settings: Settings, record: Record) -> Path:
+    """Write a run's record, durably, over an earlier state of the same run."""
+    path = receipts_folder(settings) / f"{record.version:06d}-{_safe(record.receipt.run_id)}.json"
+    write_durably(path, json.dumps(record.to_json(), indent=1))
+    return path
+
+
+def record_refusal(settings: Settings, receipt: Receipt, reason: str = "") -> Path:
+    """Keep the receipt of a candidate that is not published, with the reasons."""
+    why = reason or "; ".join(receipt.refusals)
+    return store_record(settings, Record(receipt, "refused", now(), why))
+
+
+def change_state(settings: Settings, record: Record, state: State, reason: str = "") -> Record:
+    """Store the record again with another state."""
+    changed = replace(record, state=state, reason=reason or record.reason)
+    store_record(settings, changed)
+    return changed
+
+
+def recorded_versions(settings: Settings) -> list[int]:
+    """The version numbers that have a record, whatever became of them."""
+    return [int(path.stem.partition("-")[0]) for path in receipts_folder(settings).glob("[0-9]*-*.json")]
+
+
+def read_records(
+    settings: Settings, *, version: int | None = None, except_runs: set[str] | None = None
+) -> list[Record]:
+    """All runs' records, oldest first. A file that cannot be read is left out: it never was a ticket.
+
+    Args:
+        version: only the records of this version.
+        except_runs: run ids whose records are not read.
+    """
+    skipped = {_safe(run_id) for run_id in except_runs or set()}
+    pattern = "[0-9]*-*.json" if version is None else f"{version:06d}-*.json"
+    records = []
+    for path in sorted(receipts_folder(settings).glob(pattern)):
+        if path.stem.partition("-")[2] in skipped:
+            continue
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
+            records.append(_read(path))
+    return sorted(records, key=lambda record: record.recorded_at)
+
+
+def _read(path: Path) -> Record:
+    body = json.loads(path.read_text())
+    if body["state"] not in {"publishing", "published", "refused", "abandoned"}:
+        message = f"{path}: {body['state']!r} is not a state of a record"
+        raise ValueError(message)
+    return Record(
+        receipt=from_json(body["receipt"]),
+        state=body["state"],
+        recorded_at=str(body["recorded_at"]),
+        reason=str(body["reason"]),
+        file_bytes=int(body["file_bytes"]),
+        changes=tuple((str(name), int(count)) for name, count in body["changes"].items()),
+    )
+
+
+def store_rollback(settings: Settings, rollback: Rollback) -> None:
+    """Write down that the link was moved, so that a lost link is found where it was."""
+    stamp = "".join(letter for letter in rollback.at if letter.isdigit())
+    body = {"from_version": rollback.from_version, "to_version": rollback.to_version, "at": rollback.at}
+    write_durably(receipts_folder(settings) / f"rollback-{stamp}.json", json.dumps(body))
+
+
+def read_rollbacks(settings: Settings) -> list[Rollback]:
+    """All rollbacks, oldest first."""
+    rollbacks = []
+    for path in receipts_folder(settings).glob("rollback-*.json"):
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+            body = json.loads(path.read_text())
+            rollbacks.append(Rollback(body["from_version"], int(body["to_version"]), str(body["at"])))
+    return sorted(rollbacks, key=lambda rollback: rollback.at)
+
+
+def drop_old_records(settings: Settings, kept_versions: set[int]) -> None:
+    """Remove the oldest records beyond ``KEPT_RECORDS``, never those of versions that are kept."""
+    paths = sorted(receipts_folder(settings).glob("[0-9]*-*.json"))
+    for path in paths[:-KEPT_RECORDS]:
+        if int(path.stem.partition("-")[0]) not in kept_versions:
+            path.unlink(missing_ok=True)
+
+
+def write_durably(path: Path, text: str) -> None:
+    """Replace ``path`` by ``text``: whole or not at all, also after a power cut."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with draft.open("w") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
+    fsync_folder(path.parent)
+
+
+def fsync_file(path: Path) -> None:
+    """Make the bytes of a closed file durable."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def fsync_folder(path: Path) -> None:
+    """Make the names in a folder durable: a rename survives a power cut only then."""
+    fsync_file(path)
+
+
+def _safe(run_id: str) -> str:
+    """A run id as part of a file name: Airflow's hold colons and plus signs."""
+    return "".join(letter if letter.isalnum() or letter in "._" else "_" for letter in run_id)[:120]
