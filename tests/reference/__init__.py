@@ -1,0 +1,99 @@
+"""A second, independent implementation of METRICS.md: small data, plain Python, nothing clever.
+
+The marts that dbt builds are compared with these, cell by cell. It reads what has landed and shares no code
+with the warehouse. Where METRICS.md leaves a choice, ``CHOICES.md`` beside this file says what was chosen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
+
+import polars as pl
+
+from . import marts_conversion, marts_customers, marts_sales, marts_users
+from .columns import MARTS, frame, grain_of
+from .compare import compare
+from .days import Clock
+from .facts import Facts, gather, orders_frame, sessions_frame
+from .landing import read_landing
+from .seeds import ChannelRule, Seeds
+from .values import Row
+from .versions import Landing, as_of_day
+
+__all__ = [
+    "MARTS",
+    "ChannelRule",
+    "Facts",
+    "Reference",
+    "Seeds",
+    "compare",
+    "grain_of",
+    "read_landing",
+    "warehouse",
+]
+
+BUILDERS: dict[str, Callable[[Facts], list[Row]]] = {
+    "gmv_daily": marts_sales.gmv_daily,
+    "gmv_by_dimension": marts_sales.gmv_by_dimension,
+    "gmv_drivers": marts_sales.gmv_drivers,
+    "active_users": marts_users.active_users,
+    "retention": marts_users.retention,
+    "retention_weekly": marts_users.retention_weekly,
+    "repurchase": marts_customers.repurchase,
+    "repurchase_cohort": marts_customers.repurchase_cohort,
+    "customer_rfm": marts_customers.customer_rfm,
+    "rfm_segments": marts_customers.rfm_segments,
+    "funnel_daily": marts_conversion.funnel_daily,
+}
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What a published warehouse should hold.
+
+    ``marts`` has one frame per mart with exactly its columns and types, sorted by its grain; ``sessions`` and
+    ``orders`` are the facts behind them, bots included. Nothing landed: ``as_of`` is None, all are empty.
+    """
+
+    as_of: date | None
+    marts: dict[str, pl.DataFrame]
+    facts: Facts | None
+
+    @property
+    def sessions(self) -> pl.DataFrame:
+        """One row per session: who, when, channel, device, bot or not."""
+        return sessions_frame(self.facts) if self.facts else pl.DataFrame()
+
+    @property
+    def orders(self) -> pl.DataFrame:
+        """One row per order: buyer, session, money."""
+        return orders_frame(self.facts) if self.facts else pl.DataFrame()
+
+
+def warehouse(
+    landing: Landing,
+    *,
+    time_zone: str,
+    currency: str,
+    seeds: Seeds,
+    deliveries: pl.DataFrame | None = None,
+    marts: set[str] | None = None,
+) -> Reference:
+    """Compute all marts, or only those named, from what has landed.
+
+    ``landing`` maps (feed, table) to its rows in the landing layout; ``deliveries`` comes from
+    ``read_landing`` and knows of deliveries without rows, too.
+
+    Raises:
+        MissingRateError: an order or spend is in a currency without a rate of the last 7 days.
+    """
+    as_of = as_of_day(landing, deliveries)
+    facts = gather(landing, as_of, Clock(time_zone), currency, seeds) if as_of else None
+    wanted = {name: build for name, build in BUILDERS.items() if marts is None or name in marts}
+    return Reference(
+        as_of=as_of,
+        marts={name: frame(name, build(facts) if facts else []) for name, build in wanted.items()},
+        facts=facts,
+    )
