@@ -98,14 +98,27 @@ def build(
     reason = "everything is computed" if is_full_refresh else f"{len(new)} new deliveries"
     progress.say(f"Building version {version} up to {as_of}: {reason}")
     _start_file(settings, candidate)
+    prepare(settings, candidate, base, manifests, new, logic, started_at)
+    run_dbt(settings, candidate, progress)
+    candidate.save(settings)
+    return candidate
+
+
+def prepare(
+    settings: Settings,
+    candidate: Candidate,
+    base: Base,
+    manifests: Sequence[Manifest],
+    new: set[tuple[str, str, str, date, str]],
+    logic: str,
+    started_at: datetime,
+) -> None:
+    """Write into the candidate what dbt starts from: the run, the load audit, the views of landing."""
     with _connect(settings, candidate.path) as connection:
         _write_run(connection, settings, candidate, base, logic, started_at)
         _write_load_audit(connection, manifests, new)
         _write_quarantine(connection, settings)
         _write_landing_views(connection, settings, manifests)
-    run_dbt(settings, candidate, progress)
-    candidate.save(settings)
-    return candidate
 
 
 def identify(manifest: Manifest) -> tuple[str, str, str, date, str]:

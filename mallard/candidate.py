@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+import os
+from dataclasses import asdict, dataclass
 from datetime import date
 from pathlib import Path
+
+from mallard.errors import NothingToDoError
+from mallard.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -26,3 +31,29 @@ class Candidate:
     target: Path
     is_full_refresh: bool
     new_deliveries: int
+
+    def save(self, settings: Settings) -> None:
+        """Write down which candidate waits for its audit, for a task in another process."""
+        body = {name: str(value) if isinstance(value, Path) else value for name, value in asdict(self).items()}
+        body["as_of"] = self.as_of.isoformat()
+        path = settings.work / "candidate.json"
+        draft = path.with_suffix(".draft")
+        draft.write_text(json.dumps(body, indent=2))
+        os.replace(draft, path)
+
+    @classmethod
+    def load(cls, settings: Settings) -> Candidate:
+        """Read which candidate waits for its audit.
+
+        Raises:
+            NothingToDoError: none does.
+        """
+        path = settings.work / "candidate.json"
+        try:
+            body = json.loads(path.read_text())
+        except FileNotFoundError as error:
+            raise NothingToDoError(
+                "There is no candidate to audit.", where=str(path), mend="build one first: mallard load"
+            ) from error
+        paths = {"path": Path(body["path"]), "target": Path(body["target"])}
+        return cls(**{**body, **paths, "as_of": date.fromisoformat(body["as_of"])})

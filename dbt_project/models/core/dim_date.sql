@@ -1,4 +1,5 @@
--- Every day that a fact or a promotion may point at: a year before the first one to a year after as_of.
+-- Every day that a fact or a promotion may point at: a year before the first one to a year after
+-- as_of.
 with bounds as (
 
     select
@@ -10,10 +11,9 @@ with bounds as (
 
 days as (
 
-    select cast(days.day as date) as dt
+    select cast(unnest(generate_series(first_dt, last_dt, interval 1 day)) as date) as dt
     from bounds
-    cross join lateral unnest(generate_series(first_dt, last_dt, interval 1 day)) as days(day)
-    where bounds.first_dt is not null
+    where first_dt is not null
 
 ),
 

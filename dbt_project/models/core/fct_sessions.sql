@@ -40,7 +40,8 @@ sessions as (
         count(*) filter (where event_type not in ('page_view', 'impression')) as other_events,
         sum(least(gap_microseconds, {{ var('session_gap_minutes') }} * 60000000))
             as active_microseconds,
-        min(event_at) filter (where event_type = 'page_view' and page_type = 'detail') as viewed_at,
+        min(event_at) filter (where event_type = 'page_view' and page_type = 'detail')
+            as viewed_at,
         min(event_number) filter (where event_type = 'page_view' and page_type = 'detail')
             as viewed_number,
         min(event_at) filter (where event_type = 'add_to_cart') as any_carted_at,

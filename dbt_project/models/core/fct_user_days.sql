@@ -42,7 +42,8 @@ begun as (
 select
     -- ids
     active_days.user_id,
-    -- texts: of the day's first session; of a day that only ends a session from before midnight, none
+    -- texts: of the day's first session; of a day that only ends a session from before midnight,
+    -- none
     begun.channel,
     -- numbers
     active_days.events,

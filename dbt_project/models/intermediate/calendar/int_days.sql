@@ -1,4 +1,5 @@
--- Every business day from the first order or event (of no bot) to as_of: the spine of all marts by day.
+-- Every business day from the first order or event (of no bot) to as_of: the spine of all marts by
+-- day.
 with run as (
 
     select * from {{ source('ops', 'run') }}
@@ -29,9 +30,8 @@ bounds as (
 )
 
 select
-    cast(days.day as date) as dt,
-    bounds.first_dt,
-    bounds.as_of
+    cast(unnest(generate_series(first_dt, as_of, interval 1 day)) as date) as dt,
+    first_dt,
+    as_of
 from bounds
-cross join lateral unnest(generate_series(bounds.first_dt, bounds.as_of, interval 1 day)) as days(day)
-where bounds.first_dt is not null
+where first_dt is not null

@@ -1,6 +1,7 @@
 {{ config(database='scratch', schema='clickstream') }}
 
--- The events of the touched visitors, newest version each, up to as_of, with the session each belongs to.
+-- The events of the touched visitors, newest version each, up to as_of, with the session each
+-- belongs to.
 with run as (
 
     select * from {{ source('ops', 'run') }}
@@ -58,11 +59,11 @@ ranked_versions as (
 
 versions as (
 
-    select *
+    select touched_events.*
     from touched_events
-    where not exists (
-        select 1 from repeated where repeated.event_id = touched_events.event_id
-    )
+    left join repeated
+        on touched_events.event_id = repeated.event_id
+    where repeated.event_id is null
 
     union all by name
 
@@ -111,8 +112,8 @@ bot_days as (
 
 paced as (
 
-    -- One ordering serves both kinds of sessions: events with a session_id among those of that id, events
-    -- without one among themselves.
+    -- One ordering serves both kinds of sessions: events with a session_id among those of that id,
+    -- events without one among themselves.
     select
         *,
         row_number() over session_events as event_number,

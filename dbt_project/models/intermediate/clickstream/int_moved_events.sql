@@ -7,17 +7,13 @@
 -- Events whose versions name several visitors: only the newest version's visitor has them.
 with rows_of_events as (
 
-    {% if is_incremental() %}
-        select * from {{ ref('int_new_event_rows') }}
-    {% else %}
-        select
-            event_id,
-            visitor_id,
-            delivery_day,
-            source_name,
-            row_number_in_file
-        from {{ ref('stg_clickstream__events') }}
-    {% endif %}
+    select
+        event_id,
+        visitor_id,
+        delivery_day,
+        source_name,
+        row_number_in_file
+    from {{ ref('int_new_event_rows') if is_incremental() else ref('stg_clickstream__events') }}
 
 ),
 

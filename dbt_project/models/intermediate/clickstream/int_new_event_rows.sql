@@ -1,6 +1,7 @@
 {{ config(database='scratch', schema='clickstream') }}
 
--- Every landed row of every event that a new delivery holds: its earlier versions may be another visitor's.
+-- Every landed row of every event that a new delivery holds: its earlier versions may be another
+-- visitor's.
 with events as (
 
     select * from {{ ref('stg_clickstream__events') }}

@@ -1,7 +1,7 @@
 {{ config(database='scratch', schema='clickstream') }}
 
--- The channel and campaign of each touched session: from its first event with any utm_*, else from its
--- first referrer outside the shop, through the ordered rules.
+-- The channel and campaign of each touched session: from its first event with any utm_*, else from
+-- its first referrer outside the shop, through the ordered rules.
 with events as (
 
     select * from {{ ref('int_events') }}

@@ -22,8 +22,8 @@ with_new_events as (
 
 between_two_as_ofs as (
 
-    -- Landed before, but dated after the earlier as_of: now they have happened (or, where a feed of
-    -- earlier days was added, not any more).
+    -- Landed before, but dated after the earlier as_of: now they have happened (or, where a feed
+    -- of earlier days was added, not any more).
     select distinct events.visitor_id
     from events
     cross join run

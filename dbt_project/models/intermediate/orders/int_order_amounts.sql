@@ -1,4 +1,5 @@
--- An order's money in reporting currency, and who bought: everything about it that needs no other order.
+-- An order's money in reporting currency, and who bought: everything about it that needs no other
+-- order.
 with orders as (
 
     select * from {{ ref('int_orders') }}

@@ -36,16 +36,16 @@ deliveries as (
 
 ranked_deliveries as (
 
-    -- The newest whole delivery of an order's lines replaces all of them; one that lost a line to the
-    -- quarantine does not replace what was there before it.
+    -- The newest whole delivery of an order's lines replaces all of them; one that lost a line to
+    -- the quarantine does not replace what was there before it.
     select
         *,
         row_number() over (
             partition by order_id
             order by
-                is_incomplete,
+                is_incomplete asc,
                 case when not is_incomplete then delivery_day end desc,
-                case when is_incomplete then delivery_day end,
+                case when is_incomplete then delivery_day end asc,
                 source_name desc
         ) as delivery_rank
     from deliveries

@@ -1,5 +1,6 @@
--- Each order's session: its own session_id, else that of the first purchase event that names it, else the
--- latest session of its customer or visitor that began before it and was alive in the 30 minutes before it.
+-- Each order's session: its own session_id, else that of the first purchase event that names it,
+-- else the latest session of its customer or visitor that began before it and was alive in the 30
+-- minutes before it.
 with orders as (
 
     select * from {{ ref('int_orders') }}
@@ -35,7 +36,8 @@ by_session as (
 
     select
         orders.order_id,
-        arg_max(sessions.session_key, row(sessions.started_at, sessions.session_key)) as session_key
+        arg_max(sessions.session_key, row(sessions.started_at, sessions.session_key))
+            as session_key
     from orders
     inner join sessions
         on

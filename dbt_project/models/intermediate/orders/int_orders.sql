@@ -40,8 +40,10 @@ happened as (
         versions.promised_at,
         case when versions.paid_at < run.as_of_end then versions.paid_at end as paid_at,
         case when versions.shipped_at < run.as_of_end then versions.shipped_at end as shipped_at,
-        case when versions.delivered_at < run.as_of_end then versions.delivered_at end as delivered_at,
-        case when versions.cancelled_at < run.as_of_end then versions.cancelled_at end as cancelled_at,
+        case when versions.delivered_at < run.as_of_end then versions.delivered_at end
+            as delivered_at,
+        case when versions.cancelled_at < run.as_of_end then versions.cancelled_at end
+            as cancelled_at,
         case
             when versions.cancelled_at is not null then versions.cancelled_at < run.as_of_end
             else versions.status = 'cancelled'

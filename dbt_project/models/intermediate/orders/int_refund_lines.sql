@@ -30,7 +30,8 @@ order_totals as (
 
 one_line as (
 
-    -- A refund of a line that the order does not have (any more) is `unknown`'s: line_number is NULL.
+    -- A refund of a line that the order does not have (any more) is `unknown`'s: line_number is
+    -- NULL.
     select
         refunds.refund_id,
         refunds.order_id,
@@ -88,8 +89,8 @@ whole_order_shares as (
 
 whole_order as (
 
-    -- The line with the highest number takes what rounding left over; an order without lines leaves all
-    -- of it to `unknown`.
+    -- The line with the highest number takes what rounding left over; an order without lines
+    -- leaves all of it to `unknown`.
     select
         refund_id,
         order_id,

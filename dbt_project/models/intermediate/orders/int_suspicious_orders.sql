@@ -1,4 +1,5 @@
--- Orders that look made up, by the rules in seeds/suspicious_rules.csv; one row per order and rule.
+-- Orders that look made up, by the rules in seeds/suspicious_rules.csv; one row per order and
+-- rule.
 with orders as (
 
     select * from {{ ref('int_order_amounts') }}
@@ -123,7 +124,11 @@ windows as (
             and first_orders.product_id = others.product_id
             and others.paid_us >= first_orders.paid_us
             and others.paid_us <= first_orders.paid_us + first_orders.within_us
-    group by first_orders.order_id, first_orders.customer_id, first_orders.product_id, first_orders.paid_us
+    group by
+        first_orders.order_id,
+        first_orders.customer_id,
+        first_orders.product_id,
+        first_orders.paid_us
     having count(*) >= max(first_orders.at_least)
 
 ),

@@ -25,16 +25,16 @@ deliveries as (
 
 ranked_deliveries as (
 
-    -- The newest whole delivery of a day and channel counts; one that lost a row to the quarantine does
-    -- not replace what was there before it.
+    -- The newest whole delivery of a day and channel counts; one that lost a row to the quarantine
+    -- does not replace what was there before it.
     select
         *,
         row_number() over (
             partition by spend_date, channel
             order by
-                is_incomplete,
+                is_incomplete asc,
                 case when not is_incomplete then delivery_day end desc,
-                case when is_incomplete then delivery_day end,
+                case when is_incomplete then delivery_day end asc,
                 source_name desc
         ) as delivery_rank
     from deliveries

@@ -101,17 +101,18 @@ cut_points as (
 
 scored as (
 
-    -- 1 and one more for each cut point that the value is above; few days since the last order are good.
+    -- 1 and one more for each cut point that the value is above; few days since the last order are
+    -- good.
     select
         measured.*,
         5 - len(list_filter(
-            cut_points.recency_cuts, lambda cut : cast(measured.recency_days as double) > cut
+            cut_points.recency_cuts, lambda cut: cast(measured.recency_days as double) > cut
         )) as r_score,
         1 + len(list_filter(
-            cut_points.frequency_cuts, lambda cut : cast(measured.frequency as double) > cut
+            cut_points.frequency_cuts, lambda cut: cast(measured.frequency as double) > cut
         )) as f_score,
         1 + len(list_filter(
-            cut_points.monetary_cuts, lambda cut : cast(measured.monetary as double) > cut
+            cut_points.monetary_cuts, lambda cut: cast(measured.monetary as double) > cut
         )) as m_score
     from measured
     inner join cut_points

@@ -31,8 +31,8 @@ buyer_changes as (
 
 ),
 
--- An order is its buyer's second or later in a window when the one before lies in it, too: from its own
--- day until the one before leaves the window.
+-- An order is its buyer's second or later in a window when the one before lies in it, too: from
+-- its own day until the one before leaves the window.
 pairs as (
 
     select

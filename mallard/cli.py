@@ -1,0 +1,249 @@
+"""The command line: thin over the functions that the DAGs call. Heavy libraries load with the command that needs them."""
+
+from __future__ import annotations
+
+import os
+import sys
+from datetime import date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mallard.errors import MallardError, NothingToDoError, SettingsError
+from mallard.settings import from_environment
+
+if TYPE_CHECKING:
+    from mallard.progress import Progress
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    help="Load a shop's feeds into an audited, published warehouse and look at it.\n\n"
+    "Example: mallard load --inbox ./inbox && mallard query 'select * from marts.gmv_daily'",
+)
+
+
+class _State:
+    """What the options before the command say."""
+
+    verbose = False
+
+
+@app.callback()
+def options(
+    *, verbose: Annotated[bool, typer.Option("--verbose", help="Show tracebacks.")] = False
+) -> None:
+    _State.verbose = verbose
+
+
+def _progress() -> Progress:
+    from mallard.progress import TerminalProgress
+
+    return TerminalProgress()
+
+
+def _day(text: str | None, option: str) -> date | None:
+    if text is None:
+        return None
+    try:
+        return datetime.strptime(text, "%Y-%m-%d").date()  # noqa: DTZ007 - a calendar day has no zone
+    except ValueError as error:
+        raise SettingsError(
+            f"{option} is no day.",
+            expected="a day as YYYY-MM-DD, such as 2025-11-11",
+            found=text,
+            where=option,
+            mend=f"{option} 2025-11-11",
+        ) from error
+
+
+@app.command()
+def load(
+    *,
+    inbox: Annotated[Path | None, typer.Option(help="Folder <feed>/<table>/<day>.<ext>.")] = None,
+    first: Annotated[str | None, typer.Option("--from", help="First delivery day.")] = None,
+    last: Annotated[str | None, typer.Option("--to", help="Last delivery day.")] = None,
+    source: Annotated[str | None, typer.Option(help="A source of the registry, such as online_retail.")] = None,
+    path: Annotated[Path | None, typer.Option(help="Where that source's file lies.")] = None,
+    full_refresh: Annotated[
+        bool, typer.Option("--full-refresh", help="Compute everything anew from landing.")
+    ] = False,
+    wait: Annotated[float, typer.Option(help="Seconds to wait for another run to end.")] = 0,
+) -> None:
+    """Land what the inbox (or another source) holds, build, check, and publish once.
+
+    Examples: [bold]mallard load --inbox ./inbox[/], [bold]mallard load --from 2025-11-01 --to 2025-11-30[/],
+    [bold]mallard load --source online_retail --path online_retail.parquet[/]
+    """
+    from mallard.pipeline import load as run_load
+    from mallard.show import show_landing, show_receipt
+
+    settings = from_environment()
+    first_day, last_day = _day(first, "--from"), _day(last, "--to")
+    if first_day and last_day and first_day > last_day:
+        raise SettingsError(
+            "--from is after --to.",
+            expected="the earlier day first",
+            found=f"--from {first_day} --to {last_day}",
+            mend=f"mallard load --from {last_day} --to {first_day}",
+        )
+    if inbox is not None and path is not None:
+        raise SettingsError("--inbox and --path say two things.", mend="give one of them")
+    place = inbox or path
+    report, receipt = run_load(
+        settings,
+        first_day,
+        last_day,
+        progress=_progress(),
+        source=source,
+        inbox=place.resolve() if place else None,
+        full_refresh=full_refresh,
+        wait_seconds=wait,
+    )
+    show_landing(report)
+    show_receipt(settings, receipt)
+
+
+@app.command()
+def simulate(
+    *,
+    out: Annotated[Path, typer.Option(help="The folder to write: an inbox, and _truth/ beside the feeds.")],
+    days: Annotated[int, typer.Option(min=1, help="How many business days.")] = 42,
+    users: Annotated[int, typer.Option(min=1, help="How many people may come by.")] = 2000,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same files.")] = 1,
+    first_day: Annotated[str, typer.Option(help="The first business day.")] = "2025-10-01",
+    faults: Annotated[str, typer.Option(help="Faults by name, with commas; 'help' lists them.")] = "",
+    file_format: Annotated[str, typer.Option("--format", help="mixed, csv, jsonl or parquet.")] = "mixed",
+    currencies: Annotated[str, typer.Option(help="Currencies of orders, with commas.")] = "",
+) -> None:
+    """Write the feeds of a shop that never was, of any size, and the figures that it knows to be true.
+
+    Example: [bold]mallard simulate --out ./inbox --days 42 --users 2000 --seed 1 --faults late,bad_rows[/]
+    """
+    from mallard.show import show_faults, show_simulation
+    from simulator.shop import FAULTS
+    from simulator.shop import simulate as run_simulation
+
+    if faults == "help":
+        show_faults(FAULTS)
+        return
+    day = _day(first_day, "--first-day")
+    assert day is not None  # noqa: S101 - the option has a default
+    settings = from_environment()
+    chosen = tuple(name for name in currencies.split(",") if name) or (settings.currency,)
+    report = run_simulation(
+        out.resolve(),
+        days=days,
+        users=users,
+        seed=seed,
+        first_day=day,
+        faults=[name for name in faults.split(",") if name],
+        format=file_format,
+        currencies=chosen,
+        progress=_progress(),
+    )
+    show_simulation(report, out)
+
+
+@app.command()
+def status() -> None:
+    """What is published, how fresh it is, and what waits to be published."""
+    from mallard.show import show_status
+
+    show_status(from_environment())
+
+
+@app.command()
+def publishes(
+    *, as_json: Annotated[bool, typer.Option("--json", help="As JSON, for programs.")] = False
+) -> None:
+    """Every version that was published or refused, the newest first."""
+    from mallard.show import show_publishes
+
+    show_publishes(from_environment(), as_json=as_json)
+
+
+@app.command()
+def rollback(
+    version: Annotated[int | None, typer.Argument(help="The version to serve; none: the one before.")] = None,
+) -> None:
+    """Serve an earlier version again, at once. The next load builds on it and publishes a new one.
+
+    Example: [bold]mallard rollback 12[/]
+    """
+    from publishing.versions import rollback as roll_back
+
+    served = roll_back(from_environment(), version)
+    typer.echo(f"Readers now see version {served.version}, up to {served.as_of}.")
+
+
+@app.command()
+def query(
+    sql: Annotated[str, typer.Argument(help="One SQL statement; tables as marts.gmv_daily.")],
+    *,
+    limit: Annotated[int, typer.Option(help="Rows to show; 0 for all.")] = 50,
+    as_csv: Annotated[bool, typer.Option("--csv", help="As CSV, for programs.")] = False,
+) -> None:
+    """Ask the published warehouse. It is opened read-only: nothing can be broken.
+
+    Example: [bold]mallard query "select dt, gmv, uv from marts.gmv_daily order by dt desc limit 7"[/]
+    """
+    from mallard.show import show_query
+
+    show_query(from_environment(), sql, limit=limit, as_csv=as_csv)
+
+
+@app.command()
+def up() -> None:
+    """Start Airflow (UI and scheduler) on this machine's loopback; Ctrl-C stops it."""
+    from mallard.airflow.standalone import up as start
+
+    start(from_environment())
+
+
+@app.command()
+def demo(
+    *,
+    days: Annotated[int, typer.Option(min=1)] = 42,
+    users: Annotated[int, typer.Option(min=1)] = 2000,
+    seed: Annotated[int, typer.Option()] = 1,
+) -> None:
+    """Simulate a shop, run the Airflow DAGs over its weeks, and show what was published."""
+    from mallard.demo import run_demo
+
+    run_demo(days=days, users=users, seed=seed, progress=_progress())
+
+
+def main() -> None:
+    """Run the command line; what a person can mend is told without a traceback."""
+    # Nothing that a command starts may phone home.
+    os.environ.setdefault("DO_NOT_TRACK", "1")
+    os.environ.setdefault("DBT_SEND_ANONYMOUS_USAGE_STATS", "false")
+    try:
+        app()
+    except MallardError as error:
+        if _State.verbose:
+            raise
+        _tell(error)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.stderr.write("\nStopped. What is published stays as it was; run the command again to go on.\n")
+        sys.exit(130)
+
+
+def _tell(error: MallardError) -> None:
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console(stderr=True, highlight=False)
+    style = "yellow" if isinstance(error, NothingToDoError) else "red"
+    console.print(Text("✗ ", style=f"bold {style}") + Text(error.summary, style="bold"), soft_wrap=True)
+    for label, text in error.parts:
+        console.print(Text(f"  {label}: ", style="dim") + Text(text), soft_wrap=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,280 @@
+"""What the command line shows: tables for people, JSON and CSV for programs."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.table import Table
+
+from mallard.errors import MallardError, NothingToDoError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
+
+    from ingestion.landing import LandingReport
+    from mallard.settings import Settings
+    from publishing.receipt import Receipt
+    from simulator.shop import SimulationReport
+
+
+def _console() -> Console:
+    return Console(highlight=False)
+
+
+def make_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
+    """A plain table; numbers are set flush right."""
+    listed = [list(row) for row in rows]
+    table = Table(title=title or None, title_justify="left", header_style="bold", box=None, pad_edge=False)
+    for position, column in enumerate(columns):
+        is_number = any(isinstance(row[position], int | float) for row in listed)
+        table.add_column(column, justify="right" if is_number else "left")
+    for row in listed:
+        table.add_row(*[_text(value) for value in row])
+    return table
+
+
+def _text(value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, float):
+        return f"{value:,.4f}"
+    return str(value)
+
+
+def show_landing(report: LandingReport) -> None:
+    """What was landed by table: deliveries and where every row went."""
+    sums: dict[tuple[str, str], list[int]] = {}
+    for manifest in report.landed:
+        counts = sums.setdefault((manifest.feed, manifest.table), [0] * 5)
+        for position, count in enumerate(
+            (
+                1,
+                manifest.rows_in,
+                manifest.rows_landed,
+                manifest.rows_quarantined,
+                manifest.rows_duplicate,
+            )
+        ):
+            counts[position] += count
+    console = _console()
+    if sums:
+        columns = ["feed", "table", "deliveries", "rows in", "landed", "quarantined", "duplicates"]
+        rows = [(feed, table, *counts) for (feed, table), counts in sorted(sums.items())]
+        console.print(make_table("", columns, rows))
+    if report.unchanged:
+        console.print(f"{len(report.unchanged)} deliveries were landed before and have not changed.")
+
+
+def show_receipt(settings: Settings, receipt: Receipt | None) -> None:
+    """The receipt of what was just published, or the version that stands because nothing was new."""
+    from publishing.versions import current_version
+
+    console = _console()
+    current = current_version(settings)
+    if current is None:
+        return
+    if receipt is None:
+        console.print(
+            f"Nothing new: version {current.version}, up to {current.as_of}, holds all that is landed."
+        )
+        return
+    ran = len(receipt.checks)
+    console.print(
+        f"[bold green]✓[/] Published version [bold]{current.version}[/] up to [bold]{current.as_of}[/]: "
+        f"{ran} checks ran, {len(receipt.warnings)} warned, none that blocks failed."
+    )
+    for check in receipt.warnings:
+        console.print(f"  [yellow]![/] {check.name}: {check.message or check.reason}")
+    rows = sum(state.rows for state in receipt.tables.values())
+    console.print(f"  {len(receipt.tables)} tables, {rows:,} rows in {current.path}")
+    console.print('  Look further: mallard query "select * from marts.gmv_daily order by dt desc limit 7"')
+
+
+def show_status(settings: Settings) -> None:
+    """What is published, how fresh it is, and what waits."""
+    from ingestion.landing import read_manifests
+    from mallard.build import identify, read_base
+    from publishing.versions import current_version
+
+    console = _console()
+    current = current_version(settings)
+    manifests = read_manifests(settings)
+    if current is None:
+        console.print(f"Nothing is published in {settings.home} yet.")
+        console.print(f"{len(manifests)} deliveries are landed. Load some: mallard load --inbox DIR")
+        return
+    base = read_base(settings)
+    waiting = [m for m in manifests if identify(m) not in base.deliveries]
+    console.print(f"Version [bold]{current.version}[/] up to [bold]{current.as_of}[/], {current.path}")
+    console.print(f"published at {current.published_at}, {current.path.stat().st_size / 1e6:,.1f} MB")
+    columns = ["feed", "table", "deliveries", "last delivery", "rows landed", "quarantined", "waiting"]
+    rows = []
+    for feed, table in sorted({(m.feed, m.table) for m in manifests}):
+        mine = [m for m in manifests if (m.feed, m.table) == (feed, table)]
+        rows.append(
+            (
+                feed,
+                table,
+                len(mine),
+                max(m.delivery for m in mine),
+                sum(m.rows_landed for m in mine),
+                sum(m.rows_quarantined for m in mine),
+                sum((m.feed, m.table) == (feed, table) for m in waiting),
+            )
+        )
+    console.print(make_table("", columns, rows))
+    if waiting:
+        console.print(f"{len(waiting)} deliveries are landed, but not published yet: mallard load")
+
+
+def show_publishes(settings: Settings, *, as_json: bool) -> None:
+    """Every run that ended in a publish or a refusal, the newest first."""
+    from publishing.versions import list_publishes
+
+    lines = list_publishes(settings)
+    if as_json:
+        sys.stdout.write(json.dumps([asdict(line) for line in lines], default=str, indent=2) + "\n")
+        return
+    if not lines:
+        _console().print(f"Nothing was published in {settings.home} yet. Load some: mallard load --inbox DIR")
+        return
+    columns = ["version", "status", "as of", "recorded at", "deliveries", "checks", "warned", "kept", "reason"]
+    rows = [
+        (
+            f"{line.version}{' ←' if line.is_live else ''}",
+            line.status,
+            line.as_of,
+            line.recorded_at,
+            line.input_deliveries,
+            line.checks,
+            line.warnings,
+            line.is_kept,
+            line.reason,
+        )
+        for line in lines
+    ]
+    _console().print(make_table("", columns, rows))
+
+
+def show_query(settings: Settings, sql: str, *, limit: int, as_csv: bool) -> None:
+    """Ask the published file and print the answer.
+
+    Raises:
+        NothingToDoError: nothing is published yet.
+        MallardError: the statement does not run.
+    """
+    import duckdb
+
+    from publishing.versions import current_version
+
+    current = current_version(settings)
+    if current is None:
+        raise NothingToDoError(
+            "There is nothing to ask yet: nothing was published.",
+            where=str(settings.published),
+            mend="mallard load --inbox DIR",
+        )
+    try:
+        with duckdb.connect(str(current.path), read_only=True) as connection:
+            connection.execute("set TimeZone = 'UTC'")
+            answer = connection.sql(sql)
+            if answer is None:
+                raise MallardError(
+                    "That statement gives no rows.",
+                    found=sql,
+                    mend="ask with select, for example: select * from marts.gmv_daily",
+                )
+            columns = answer.columns
+            if as_csv:
+                answer.df().to_csv(sys.stdout, index=False)
+                return
+            rows = answer.limit(limit + 1).fetchall() if limit else answer.fetchall()
+    except duckdb.Error as error:
+        raise MallardError(
+            "DuckDB cannot answer that.",
+            found=str(error).strip(),
+            where=str(current.path),
+            mend="tables are listed by: mallard query \"from duckdb_tables() select schema_name, table_name\"",
+        ) from error
+    shown = rows[:limit] if limit else rows
+    console = _console()
+    console.print(make_table("", columns, shown))
+    if len(rows) > len(shown):
+        console.print(f"[dim]the first {limit} rows; --limit 0 shows all[/]")
+
+
+def show_faults(faults: Mapping[str, str]) -> None:
+    """The faults that the simulator knows."""
+    _console().print(make_table("", ["fault", "what it does"], sorted(faults.items())))
+
+
+def show_simulation(report: SimulationReport, out: Path) -> None:
+    """How much was written where."""
+    rows = sorted(report.rows.items())
+    _console().print(make_table("", ["table", "rows"], rows))
+    _console().print(f"Load it: mallard load --inbox {out}")
+
+
+def published_figures(settings: Settings) -> dict[str, Any]:
+    """The figures that the demo ends with, read from the published file."""
+    import duckdb
+
+    from publishing.versions import current_version
+
+    current = current_version(settings)
+    if current is None:
+        raise NothingToDoError("Nothing was published.", where=str(settings.published))
+    with duckdb.connect(str(current.path), read_only=True) as connection:
+        audit = connection.execute(
+            """
+            select
+                count(distinct delivery), sum(rows_landed)::bigint, sum(rows_quarantined)::bigint,
+                sum(rows_duplicate)::bigint
+            from ops.load_audit
+            """
+        ).fetchone()
+        shop = connection.execute(
+            """
+            select
+                sum(gmv), sum(orders)::bigint, sum(buyers)::double / nullif(sum(uv), 0),
+                sum(uv)::double / count(*), sum(gmv)::double / nullif(sum(buyers), 0)
+            from marts.gmv_daily
+            """
+        ).fetchone()
+        retention = connection.execute(
+            """
+            select day_n, sum(retained)::double / nullif(sum(cohort_size), 0)
+            from marts.retention
+            where is_mature and channel = 'all' and day_n in (1, 7)
+            group by day_n
+            order by day_n
+            """
+        ).fetchall()
+        repurchase = connection.execute(
+            """
+            select repurchase_rate from marts.repurchase
+            where window_days = 30 order by dt desc limit 1
+            """
+        ).fetchone()
+        tiers = connection.execute(
+            "select tier, count(*) from marts.customer_rfm group by tier order by tier"
+        ).fetchall()
+    return {
+        "version": current.version,
+        "as_of": current.as_of,
+        "path": current.path,
+        "audit": audit,
+        "shop": shop,
+        "retention": dict(retention),
+        "repurchase": repurchase[0] if repurchase else None,
+        "tiers": tiers,
+    }
