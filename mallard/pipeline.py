@@ -34,7 +34,7 @@ def ingest(
     Args:
         feeds: the feeds to land; None: all that the source declares.
         first, last: delivery days, both included; None: no limit.
-        source: a name in the source registry; None: all that are enabled there.
+        source: a name in the source registry; None: those that MALLARD_SOURCES names.
         inbox: the folder to read the inbox source from; None: the one of the registry.
 
     Raises:
@@ -43,12 +43,13 @@ def ingest(
     """
     from ingestion.deliveries import plan
     from ingestion.landing import land
-    from ingestion.registry import choose_sources
+    from ingestion.registry import find_source, read_registry
 
+    registry = read_registry(settings.sources_file)
     deliveries = [
         delivery
-        for chosen in choose_sources(settings, source)
-        for delivery in plan(settings, chosen, feeds, first, last, inbox)
+        for name in ([source] if source else settings.source_names)
+        for delivery in plan(settings, find_source(registry, name), feeds, first, last, inbox)
     ]
     report = land(settings, deliveries, progress)
     if report.refused:
@@ -70,11 +71,11 @@ def shop_settings(settings: Settings) -> Settings:
     from ingestion.landing import read_manifests
     from ingestion.registry import read_registry
 
-    registry = read_registry(settings)
+    registry = read_registry(settings.sources_file)
     for name in sorted({manifest.source for manifest in read_manifests(settings)}):
         if name in registry:
-            shop = registry[name].shop
-            settings = settings.with_shop(time_zone=shop.time_zone, currency=shop.currency)
+            known = registry[name]
+            settings = settings.with_shop(time_zone=known.shop_time_zone, currency=known.shop_currency)
     return settings
 
 
@@ -82,8 +83,11 @@ def build(settings: Settings, progress: Progress, *, full_refresh: bool = False)
     """Build a candidate from what is new; None where nothing is. See ``mallard.build.build``."""
     from mallard.build import build as build_candidate
     from publishing.lock import writer_lock
+    from publishing.versions import recover
 
     with writer_lock(settings, what="a build"):
+        # A run that died may have left a link that points nowhere: mended before anything builds on it.
+        recover(settings, progress.say)
         return build_candidate(shop_settings(settings), progress, full_refresh=full_refresh)
 
 

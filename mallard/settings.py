@@ -17,6 +17,7 @@ from pathlib import Path
 from mallard.errors import SettingsError
 
 CHECKOUT = Path(__file__).resolve().parent.parent
+REGISTRY = CHECKOUT / "ingestion" / "sources.yml"
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,8 @@ class Settings:
     home: Path
     time_zone: str = "UTC"
     currency: str = "USD"
-    sources_file: Path = CHECKOUT / "ingestion" / "sources.yml"
+    source_names: tuple[str, ...] = ("inbox",)
+    sources_file: Path = REGISTRY
 
     def __post_init__(self) -> None:
         try:
@@ -119,10 +121,12 @@ def from_environment() -> Settings:
         SettingsError: a variable is set to what cannot be used.
     """
     home = os.environ.get("MALLARD_HOME") or str(CHECKOUT / "var")
-    sources = os.environ.get("MALLARD_SOURCES")
+    sources_file = os.environ.get("MALLARD_SOURCES_FILE")
+    names = os.environ.get("MALLARD_SOURCES") or "inbox"
     return Settings(
         home=Path(home).expanduser().resolve(),
         time_zone=os.environ.get("MALLARD_TIME_ZONE") or "UTC",
         currency=os.environ.get("MALLARD_CURRENCY") or "USD",
-        sources_file=Path(sources).resolve() if sources else CHECKOUT / "ingestion" / "sources.yml",
+        source_names=tuple(name.strip() for name in names.split(",") if name.strip()),
+        sources_file=Path(sources_file).resolve() if sources_file else REGISTRY,
     )

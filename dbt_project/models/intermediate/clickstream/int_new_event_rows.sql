@@ -1,8 +1,14 @@
 {{ config(database='scratch', schema='clickstream') }}
 
 -- Every landed row of every event that a new delivery holds: its earlier versions may be another
--- visitor's.
-with events as (
+-- visitor's. On a full refresh nobody asks.
+with run as (
+
+    select * from {{ source('ops', 'run') }}
+
+),
+
+events as (
 
     select * from {{ ref('stg_clickstream__events') }}
 
@@ -10,9 +16,12 @@ with events as (
 
 new_events as (
 
-    select distinct event_id
+    select distinct events.event_id
     from events
-    where {{ is_new_event_delivery('events') }}
+    cross join run
+    where
+        not run.is_full_refresh
+        and {{ is_new_event_delivery('events') }}
 
 )
 
