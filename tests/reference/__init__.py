@@ -12,7 +12,17 @@ from datetime import date
 
 import polars as pl
 
-from . import marts_conversion, marts_customers, marts_sales, marts_users
+from . import (
+    marts_channels,
+    marts_conversion,
+    marts_customers,
+    marts_experiments,
+    marts_health,
+    marts_operations,
+    marts_products,
+    marts_sales,
+    marts_users,
+)
 from .columns import MARTS, frame, grain_of
 from .compare import compare
 from .days import Clock
@@ -45,7 +55,21 @@ BUILDERS: dict[str, Callable[[Facts], list[Row]]] = {
     "repurchase_cohort": marts_customers.repurchase_cohort,
     "customer_rfm": marts_customers.customer_rfm,
     "rfm_segments": marts_customers.rfm_segments,
+    "customer_ltv": marts_channels.customer_ltv,
     "funnel_daily": marts_conversion.funnel_daily,
+    "conversion_paths": marts_conversion.conversion_paths,
+    "slot_performance": marts_conversion.slot_performance,
+    "product_performance": marts_products.product_performance,
+    "category_roles": marts_products.category_roles,
+    "product_selection": marts_products.product_selection,
+    "channel_roi": marts_channels.channel_roi,
+    "promotion_effect": marts_operations.promotion_effect,
+    "merchant_performance": marts_operations.merchant_performance,
+    "fulfilment_daily": marts_operations.fulfilment_daily,
+    "referral": marts_operations.referral,
+    "experiment_results": marts_experiments.experiment_results,
+    "health_quadrant": marts_health.health_quadrant,
+    "alerts": marts_health.alerts,
 }
 
 

@@ -82,3 +82,85 @@ def funnel_daily(facts: Facts) -> list[Row]:
         }
         for (day, channel, device), count in counts.items()
     ]
+
+
+def path_of(session: Session, facts: Facts) -> str:
+    """The name of the way to the first product page: pages of five types, runs of one type made one."""
+    pages: list[str] = []
+    for event in session.events:
+        page = event.text("page_type")
+        if event.kind != "page_view" or page not in PATH_PAGES:
+            continue
+        if pages[-1:] != [page]:
+            pages.append(page)
+        if page == "detail":
+            path = ">".join(pages)
+            return path if path in facts.seeds.named_paths else "other"
+    return "no_detail"
+
+
+def conversion_paths(facts: Facts) -> list[Row]:
+    """One row per day and path with a session."""
+    sessions: dict[tuple[date, str], list[Session]] = defaultdict(list)
+    for session in facts.people_sessions:
+        sessions[session.day, path_of(session, facts)].append(session)
+    rows: list[Row] = []
+    for (day, path), held in sessions.items():
+        orders = [o for session in held for o in facts.orders_of_session(session) if o.paid_at]
+        rows.append(
+            {
+                "dt": day,
+                "path": path,
+                "sessions": len(held),
+                "orders": len(orders),
+                "conversion_rate": rate(len(orders), len(held)),
+                "gmv": total(order.amount for order in orders),
+            }
+        )
+    return rows
+
+
+def slot_performance(facts: Facts) -> list[Row]:
+    """One row per day, hour and slot with an impression or a click."""
+    Slot = tuple[date, int, str, str]
+
+    def slot_of(event: Event) -> Slot:
+        page_type = event.text("page_type") or "unknown"
+        return (event.day, facts.clock.hour(event.at), page_type, event.text("slot_id") or "")
+
+    counts: dict[Slot, Counter[str]] = defaultdict(Counter)
+    for event in facts.people_events:
+        if event.text("slot_id") and event.kind in {"impression", "click"}:
+            counts[slot_of(event)][event.kind] += 1
+    orders: dict[Slot, set[str]] = defaultdict(set)
+    gmv: dict[Slot, Decimal] = defaultdict(lambda: ZERO)
+    for order in facts.paid_orders:
+        seen = order.session.events if order.session else []
+        clicks = [
+            event
+            for event in seen
+            if event.kind == "click"
+            and event.text("slot_id")
+            and event.at <= order.ordered_at
+            and not event.is_bot
+        ]
+        for line in order.lines:
+            on_product = [event for event in clicks if event.text("product_id") == line.product_id]
+            if on_product:
+                slot = slot_of(on_product[-1])
+                orders[slot].add(order.order_id)
+                gmv[slot] += line.amount
+    return [
+        {
+            "dt": slot[0],
+            "hour": slot[1],
+            "page_type": slot[2],
+            "slot_id": slot[3],
+            "impressions": count["impression"],
+            "clicks": count["click"],
+            "click_rate": rate(count["click"], count["impression"]),
+            "orders": len(orders[slot]),
+            "gmv": gmv[slot],
+        }
+        for slot, count in counts.items()
+    ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 PATHS = (
@@ -42,6 +42,15 @@ class ChannelRule:
 
 
 @dataclass(frozen=True)
+class SuspiciousRule:
+    """One line of ``suspicious_rules.csv``."""
+
+    is_enabled: bool
+    at_least: int
+    within_minutes: int
+
+
+@dataclass(frozen=True)
 class Seeds:
     """All rules with the defaults of METRICS.md; channel rules and bots have no default there."""
 
@@ -51,6 +60,13 @@ class Seeds:
     campaigns: Mapping[str, str] = field(default_factory=dict)
     bot_events_per_day: int = 500
     tracked_sales_channels: frozenset[str] = frozenset({"web", "app", "mini_program"})
+    suspicious: Mapping[str, SuspiciousRule] = field(
+        default_factory=lambda: {
+            "untracked": SuspiciousRule(is_enabled=True, at_least=3, within_minutes=0),
+            "burst": SuspiciousRule(is_enabled=True, at_least=6, within_minutes=60),
+            "own_shop": SuspiciousRule(is_enabled=True, at_least=1, within_minutes=0),
+        }
+    )
     named_paths: frozenset[str] = frozenset(PATHS)
     selection_margin_rate: float = 0.30
     selection_return_rate: float = 0.05
@@ -61,18 +77,47 @@ class Seeds:
 
     @classmethod
     def read(cls, folder: Path) -> Seeds:
-        """Read ``channel_rules.csv`` and ``bot_agents.csv`` of a folder; the rest keeps its defaults."""
-        with (folder / "channel_rules.csv").open(newline="") as file:
-            lines = sorted(csv.DictReader(file), key=lambda line: int(line["rule_order"]))
+        """Read the rule tables of a folder; those that are not there keep their defaults.
+
+        Raises:
+            FileNotFoundError: ``channel_rules.csv`` or ``bot_agents.csv`` is missing.
+        """
         rules = tuple(
             ChannelRule(
-                line["utm_source_pattern"] or "",
-                line["utm_medium_pattern"] or "",
-                line["referrer_host_pattern"] or "",
+                line["utm_source_pattern"],
+                line["utm_medium_pattern"],
+                line["referrer_host_pattern"],
                 line["channel"],
             )
-            for line in lines
+            for line in sorted(
+                lines_of(folder / "channel_rules.csv"), key=lambda line: int(line["rule_order"])
+            )
         )
-        with (folder / "bot_agents.csv").open(newline="") as file:
-            bots = tuple(line["user_agent_pattern"] for line in csv.DictReader(file))
-        return cls(channel_rules=rules, bot_agents=bots)
+        seeds = cls(rules, tuple(line["user_agent_pattern"] for line in lines_of(folder / "bot_agents.csv")))
+        if (folder / "own_hosts.csv").exists():
+            hosts = frozenset(line["host"].lower() for line in lines_of(folder / "own_hosts.csv"))
+            seeds = replace(seeds, own_hosts=hosts)
+        if (folder / "campaign_map.csv").exists():
+            lines = lines_of(folder / "campaign_map.csv")
+            seeds = replace(seeds, campaigns={line["utm_campaign"]: line["campaign_id"] for line in lines})
+        if (folder / "tracked_sales_channels.csv").exists():
+            lines = lines_of(folder / "tracked_sales_channels.csv")
+            tracked = frozenset(line["sales_channel"] for line in lines)
+            seeds = replace(seeds, tracked_sales_channels=tracked)
+        if (folder / "suspicious_rules.csv").exists():
+            suspicious = {
+                line["rule_id"]: SuspiciousRule(
+                    line["is_enabled"].lower() == "true",
+                    int(line["at_least"] or 0),
+                    int(line["within_minutes"] or 0),
+                )
+                for line in lines_of(folder / "suspicious_rules.csv")
+            }
+            seeds = replace(seeds, suspicious=suspicious)
+        return seeds
+
+
+def lines_of(path: Path) -> list[dict[str, str]]:
+    """The lines of a seed, by column; an empty field is an empty text."""
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
