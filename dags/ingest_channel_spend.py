@@ -1,0 +1,63 @@
+"""Land the channel spend feed, day by day.
+
+**What it does.** What the shop paid per channel and campaign. Ad platforms restate a day for up to thirty days; the newest delivery that holds a day and channel wins. It lands the delivery in `landing/channel_spend/`, with a manifest
+that accounts for every row, and moves bad rows to `quarantine/channel_spend/`. A delivery that comes again replaces the
+earlier one; an unchanged one is skipped. Readers see nothing of it: the `warehouse` DAG publishes, once all three feeds
+have landed the same day.
+
+**When it runs.** Every midnight of the shop's time zone, for the delivery day that has just ended. A feed that is late is
+tried again every half hour for six hours. Each scheduled run also looks through the seven days before for files that
+came late or came again.
+
+**By hand.** *Trigger* with `first_day` and `last_day` lands a range of days in one run (a backfill of years); with a
+partition key such as `2025-11-11`, that day; with neither, all that the inbox holds. One run per day:
+`airflow backfill create --dag-id ingest_channel_spend --from-date 2025-11-01 --to-date 2025-11-30`.
+After a run by hand of this feed alone, trigger `warehouse`: by itself it waits for the other two feeds' same day,
+or for the next midnight, which builds all that is new.
+
+**When it fails**, there is one alert, and readers stay on the last published version.
+
+| the log says | what happened | what to do |
+| --- | --- | --- |
+| nothing there for the day | the feed did not come within six hours | ask whoever exports the ad accounts; when the file is there, *Clear* the run, or leave it to tomorrow's |
+| delivery refused | file, column, row and value are in the log; nothing of the file was landed | have the file mended and delivered again under the same name, then *Clear* the run |
+| another run is writing | a landing of this feed takes long | nothing: it is tried again every two minutes |
+| no space left | the disk of `MALLARD_HOME` is full | make room, then *Clear* the run |
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow.sdk import DAG, task
+
+from mallard.airflow.landing import land_feed
+from mallard.airflow.policy import (
+    DEFAULT_ARGS,
+    INGEST_TASK,
+    INGEST_TIMEOUT,
+    LANDED_CHANNEL_SPEND,
+    Tag,
+    daily_deliveries,
+    range_params,
+)
+
+with DAG(
+    dag_id="ingest_channel_spend",
+    description="Lands what was spent on each channel and campaign, day by day",
+    doc_md=__doc__,
+    schedule=daily_deliveries(),
+    catchup=False,
+    max_active_runs=4,
+    dagrun_timeout=INGEST_TIMEOUT,
+    params=range_params(),
+    default_args=DEFAULT_ARGS,
+    tags=[Tag.INGEST, Tag.DAILY, Tag.BLOCKS_PUBLISH],
+):
+
+    @task(outlets=[LANDED_CHANNEL_SPEND], **INGEST_TASK)
+    def land(**context: Any) -> None:
+        """Land the channel spend deliveries of this run's days."""
+        land_feed("channel_spend", LANDED_CHANNEL_SPEND, context)
+
+    land()
