@@ -6,9 +6,8 @@ with the warehouse. Where METRICS.md leaves a choice, ``CHOICES.md`` beside this
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date
+from typing import TYPE_CHECKING
 
 import polars as pl
 
@@ -29,8 +28,13 @@ from .days import Clock
 from .facts import Facts, gather, orders_frame, sessions_frame
 from .landing import read_landing
 from .seeds import ChannelRule, Seeds
-from .values import Row
 from .versions import Landing, as_of_day
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import date
+
+    from .values import Row
 
 __all__ = [
     "MARTS",

@@ -8,12 +8,15 @@ from datetime import date, timedelta
 from decimal import Decimal, localcontext
 from fractions import Fraction
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 from .days import month_of
 from .facts import Facts, paid_day
-from .orders import Order
-from .sessions import Session
 from .values import ZERO, money, total
+
+if TYPE_CHECKING:
+    from .orders import Order
+    from .sessions import Session
 
 LOOK_BACK = timedelta(days=30)
 HALF_LIFE = timedelta(days=7)

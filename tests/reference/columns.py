@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from .values import Row
+if TYPE_CHECKING:
+    from .values import Row
 
 KINDS: dict[str, pl.DataType] = {
     "date": pl.Date(),

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import polars as pl
+if TYPE_CHECKING:
+    import polars as pl
 
-from .values import Row
+    from .values import Row
 
 RELATIVE = 1e-9
 #: Where a difference of two nearly equal figures leaves nothing but rounding.

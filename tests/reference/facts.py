@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import date
 from decimal import Decimal
 from fractions import Fraction
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import polars as pl
 
@@ -16,11 +14,16 @@ from .days import Clock, each_day
 from .identity import User, active_users, known_visitors, name_sessions
 from .orders import Order, Refund, Shop, find_sessions, name_buyers, read_orders
 from .rates import Rates
-from .seeds import Seeds
 from .sessions import Event, Session, cut_sessions, read_events
 from .suspicious import flag_suspicious
 from .values import Row, money
 from .versions import History, Landing, newest, newest_whole, rows_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from datetime import date
+
+    from .seeds import Seeds
 
 Thing = TypeVar("Thing")
 

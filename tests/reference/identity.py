@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass, field
-from datetime import date
+from typing import TYPE_CHECKING
 
-from .sessions import Event, Session
+if TYPE_CHECKING:
+    from datetime import date
+
+    from .sessions import Event, Session
 
 
 @dataclass(slots=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import date
-from decimal import Decimal
 from fractions import Fraction
+from typing import TYPE_CHECKING
 
 from .attribution import MODELS, Attribution, attribute, spread
 from .days import add_months, month_end, month_of
@@ -14,6 +14,9 @@ from .facts import Facts, paid_day
 from .marts_customers import MONTHS
 from .orders import UNATTRIBUTED, Order
 from .values import ZERO, Row, as_float, rate, total
+
+if TYPE_CHECKING:
+    from decimal import Decimal
 
 Key = tuple[date, str, str]
 

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from datetime import date, datetime
-from decimal import Decimal
+from typing import TYPE_CHECKING
 
-from .facts import Facts
-from .sessions import Event, Session
 from .values import ZERO, Row, rate, total
+
+if TYPE_CHECKING:
+    from decimal import Decimal
+
+    from .facts import Facts
+    from .sessions import Event, Session
 
 STEPS = ("visited", "viewed", "carted", "checked_out", "paid")
 PATH_PAGES = ("home", "list", "search", "activity", "detail")

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import date, timedelta
-from decimal import Decimal
 from fractions import Fraction
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 from .days import add_months, month_end, month_of, shift
 from .facts import Facts, paid_day
-from .orders import Order
 from .values import ZERO, Number, Row, as_float, mean, median, quantile, rate, total
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from decimal import Decimal
+
+    from .orders import Order
 
 WINDOWS = (30, 90, 180, 365)
 RFM_DAYS = 365

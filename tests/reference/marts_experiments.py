@@ -6,10 +6,13 @@ import math
 from collections import Counter, defaultdict
 from fractions import Fraction
 from statistics import NormalDist
+from typing import TYPE_CHECKING
 
-from .facts import Facts
-from .sessions import Event
 from .values import Row, change, rate
+
+if TYPE_CHECKING:
+    from .facts import Facts
+    from .sessions import Event
 
 SIGNIFICANT = 0.05
 BROKEN_SPLIT = 0.001

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator
 from datetime import date
-from decimal import Decimal
 from fractions import Fraction
+from typing import TYPE_CHECKING
 
 from .days import shift
 from .facts import Facts, paid_day
@@ -14,6 +13,10 @@ from .marts_customers import repurchase
 from .marts_sales import gmv_daily
 from .marts_users import active_users
 from .values import ZERO, Row, change, median, rate
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from decimal import Decimal
 
 MEDIAN_DAYS = 28
 METRICS = ("uv", "conversion_rate", "spend_per_buyer", "repurchase_rate")

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections import defaultdict
 from datetime import date, datetime, timedelta
-from decimal import Decimal
 from fractions import Fraction
+from typing import TYPE_CHECKING
 
 from .days import each_day, each_month, month_end, month_of, shift
 from .facts import Facts, paid_day
 from .marts_sales import sales_of
 from .orders import UNKNOWN, Line, Order
 from .values import ZERO, Row, as_float, change, mean, quantile, rate, total
+
+if TYPE_CHECKING:
+    from decimal import Decimal
 
 MEDIAN, P90 = Fraction(1, 2), Fraction(9, 10)
 

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from datetime import date
 from fractions import Fraction
+from typing import TYPE_CHECKING
 
 from .days import each_day, shift
-from .facts import Facts
 from .marts_sales import Sales
 from .orders import UNKNOWN, Order
 from .values import Number, Row, as_float, mean, median, quantile, rate
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from datetime import date
+
+    from .facts import Facts
 
 STOCK_DAYS = 28
 LAST_DAYS = 30

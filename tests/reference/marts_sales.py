@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date
 from decimal import Decimal, localcontext
+from typing import TYPE_CHECKING
 
 from .days import shift
-from .facts import Facts
-from .orders import Line, Order, Refund
 from .values import ZERO, Row, change, money, rate, total
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import date
+
+    from .facts import Facts
+    from .orders import Line, Order, Refund
 
 COMPARE_TO = {"day": 1, "week": 7, "year": 364}
 

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
 from datetime import date, timedelta
 from fractions import Fraction
+from typing import TYPE_CHECKING
 
 from .days import shift, week_of
-from .facts import Facts
-from .identity import User
 from .values import Row, rate
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .facts import Facts
+    from .identity import User
 
 RETENTION_DAYS = (1, 3, 7, 14, 30, 60, 90)
 RETENTION_WEEKS = range(13)

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass, field
-from datetime import date, datetime
-from decimal import Decimal
 from fractions import Fraction
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from .days import Clock
-from .rates import Rates
 from .sessions import HALF_AN_HOUR, Event, Session
 from .values import ZERO, Row, money, split, total
 from .versions import History, newest, newest_whole
+
+if TYPE_CHECKING:
+    from datetime import date, datetime
+    from decimal import Decimal
+
+    from .days import Clock
+    from .rates import Rates
 
 UNKNOWN = "unknown"
 UNATTRIBUTED = "unattributed"

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from datetime import date
 from fractions import Fraction
+from typing import TYPE_CHECKING
 
 from .days import shift
-from .values import Row
 from .versions import newest
+
+if TYPE_CHECKING:
+    from datetime import date
+
+    from .values import Row
 
 MAX_AGE_DAYS = 7
 

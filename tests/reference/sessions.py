@@ -7,12 +7,14 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from itertools import pairwise
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from .days import Clock
-from .seeds import Seeds
-from .values import Row
 from .versions import newest
+
+if TYPE_CHECKING:
+    from .days import Clock
+    from .seeds import Seeds
+    from .values import Row
 
 HALF_AN_HOUR = timedelta(minutes=30)
 _HOST = re.compile(r"^(?:(?:[a-z][a-z0-9+.-]*:)?//)?([^/?#]*)", re.IGNORECASE)

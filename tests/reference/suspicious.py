@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
-from .orders import Order
-from .seeds import Seeds
-from .values import Row
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from .orders import Order
+    from .seeds import Seeds
+    from .values import Row
 
 
 def flag_suspicious(orders: list[Order], merchants: Mapping[str, Row], seeds: Seeds) -> None:

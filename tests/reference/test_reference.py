@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date
 from decimal import Decimal
 from fractions import Fraction
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import polars as pl
 import pytest
@@ -17,6 +17,9 @@ from .rates import MissingRateError
 from .seeds import Seeds
 from .sessions import host_of
 from .values import money, quantile, rate, split
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def test_money_rounds_half_away_from_zero() -> None:

@@ -6,11 +6,13 @@ from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
+from typing import TYPE_CHECKING
 
 import polars as pl
 
-from .days import Clock
-from .values import Row
+if TYPE_CHECKING:
+    from .days import Clock
+    from .values import Row
 
 #: The landed tables: (feed, table) -> rows with the contract's and the technical columns.
 Landing = Mapping[tuple[str, str], pl.DataFrame]

@@ -1,0 +1,205 @@
+"""What must hold on any data: the reference on a random, ugly shop."""
+
+from __future__ import annotations
+
+import random
+from datetime import date, timedelta
+from decimal import Decimal
+from functools import cache
+from itertools import pairwise
+from typing import Any
+
+import polars as pl
+import pytest
+
+from . import Reference, grain_of
+from .columns import MARTS, schema_of
+from .handmade import AS_OF, Shop, at
+
+ADDITIVE = (
+    "gmv",
+    "placed_gmv",
+    "gmv_excl_suspicious",
+    "discount_amount",
+    "refund_amount",
+    "net_revenue",
+    "gross_margin",
+    "units",
+)
+
+
+def when(chance: random.Random, last: int = 45) -> str:
+    """A random minute of the days up to two after ``as_of``."""
+    day = AS_OF + timedelta(days=2 - chance.randint(0, last))
+    return f"{day:%m-%d} {chance.randint(0, 23):02}:{chance.randint(0, 59):02}"
+
+
+def add_visits(shop: Shop, chance: random.Random) -> None:
+    """Visits of forty visitors, some of whom log in, are bots, or come without session ids."""
+    kinds = ["page_view", "page_view", "impression", "click", "add_to_cart", "checkout", "search"]
+    for number in range(200):
+        visitor = f"v{chance.randint(1, 40)}"
+        start = at(when(chance))
+        session = f"s{number}" if chance.random() < 0.7 else None
+        agent = "some bot" if chance.random() < 0.03 else "Mozilla"
+        for _ in range(chance.randint(1, 9)):
+            start += timedelta(minutes=chance.choice([0, 1, 5, 20, 31]))
+            first: dict[str, Any] = {"utm_medium": chance.choice([None, None, "email", "cpc"])}
+            shop.event(
+                visitor,
+                f"{start:%m-%d %H:%M}",
+                chance.choice(kinds),
+                s=session,
+                customer_id=f"{chance.randint(1, 20)}" if chance.random() < 0.1 else None,
+                page_type=chance.choice(["home", "list", "detail", "checkout", None]),
+                product_id=f"p{chance.randint(1, 9)}",
+                slot_id=chance.choice([None, "top", "left"]),
+                user_agent=agent,
+                device=chance.choice([None, "phone", "desktop"]),
+                experiment_id="x",
+                variant=chance.choice(["a", "b"]),
+                **first,
+            )
+
+
+def add_orders(shop: Shop, chance: random.Random) -> None:
+    """Orders in two currencies, with refunds of lines, of whole orders and of nothing known."""
+    for number in range(150):
+        ordered = when(chance)
+        paid = at(ordered) + timedelta(hours=chance.choice([0, 1, 30]))
+        lines = [
+            (
+                f"p{chance.randint(1, 10)}",
+                chance.randint(1, 3),
+                f"{chance.randint(0, 9999)}.{chance.randint(0, 9999):04}",
+            )
+            for _ in range(chance.choice([0, 1, 1, 2, 3]))
+        ]
+        shop.order(
+            f"o{number}",
+            ordered,
+            *lines,
+            paid=f"{paid:%m-%d %H:%M}" if chance.random() < 0.8 else None,
+            customer_id=f"{chance.randint(1, 20)}" if chance.random() < 0.8 else None,
+            visitor_id=f"v{chance.randint(1, 40)}" if chance.random() < 0.5 else None,
+            session_id=f"s{chance.randint(1, 200)}" if chance.random() < 0.5 else None,
+            currency=chance.choice(["USD", "EUR"]),
+            discount_amount=chance.choice([None, "3.3333"]),
+            ship_region=chance.choice([None, "north"]),
+            delivered_at=paid + timedelta(days=3),
+        )
+        if chance.random() < 0.3:
+            shop.refund(
+                f"o{number}",
+                when(chance, 20),
+                "1.2345",
+                line_number=chance.choice([None, 1, 2, 9]),
+                kind=chance.choice(["return", "refund_only"]),
+            )
+    shop.refund("nobody", "03-01 10:00", "5")
+
+
+@cache
+def ugly(seed: int) -> Reference:
+    """All marts of a random shop."""
+    chance = random.Random(seed)
+    shop = Shop()
+    for number in range(1, 10):
+        shop.product(
+            f"p{number}", unit_cost=chance.choice([None, "3.3"]), category_l2=f"l{number % 3}", list_price="9"
+        )
+    for day in range(60):
+        rate = Decimal(chance.randint(9000, 12000)) / 10000
+        shop.add("fx_rates", rate_date=AS_OF - timedelta(days=day), currency="EUR", rate_to_reporting=rate)
+        shop.spend(f"{AS_OF - timedelta(days=day):%m-%d}", chance.choice(["email", "display"]), "c", "12.34")
+    add_visits(shop, chance)
+    add_orders(shop, chance)
+    shop.add("promotions", promotion_id="s", starts_at=at("03-01 08:00"), ends_at=at("03-02 20:00"))
+    return shop.run(time_zone="America/New_York")
+
+
+SEEDS_OF_CHANCE = pytest.mark.parametrize("seed", [1, 2, 3])
+
+
+@SEEDS_OF_CHANCE
+def test_every_mart_has_its_columns_and_each_row_once(seed: int) -> None:
+    marts = ugly(seed).marts
+    assert set(marts) == set(MARTS)
+    for name, mart in marts.items():
+        assert dict(mart.schema) == schema_of(name)
+        assert not mart.select(grain_of(name)).is_duplicated().any(), name
+        assert all(mart[column].null_count() == 0 for column in grain_of(name)), name
+
+
+@SEEDS_OF_CHANCE
+def test_days_are_complete_and_end_with_as_of(seed: int) -> None:
+    for name in ("gmv_daily", "active_users", "fulfilment_daily", "health_quadrant"):
+        days = ugly(seed).marts[name]["dt"]
+        assert days[-1] == AS_OF
+        assert (days.diff().drop_nulls() == timedelta(days=1)).all()
+    windows = ugly(seed).marts["repurchase"]
+    assert windows.height == 4 * ugly(seed).marts["gmv_daily"].height
+    assert (windows["repurchase_users"] <= windows["buyers"]).all()
+
+
+@SEEDS_OF_CHANCE
+def test_members_of_each_dimension_add_up_to_the_day(seed: int) -> None:
+    days, members = ugly(seed).marts["gmv_daily"], ugly(seed).marts["gmv_by_dimension"]
+    sums = members.group_by("dt", "dimension").agg(pl.col(column).sum() for column in ADDITIVE)
+    joined = sums.join(days, on="dt", suffix="_of_day")
+    assert joined.height > 11
+    for column in ADDITIVE:
+        assert (joined[column] == joined[f"{column}_of_day"]).all(), column
+        assert sums.filter(dimension="channel")[column].sum() == days[column].sum(), column
+
+
+@SEEDS_OF_CHANCE
+def test_credit_of_each_model_adds_up_to_the_day(seed: int) -> None:
+    days, roi = ugly(seed).marts["gmv_daily"], ugly(seed).marts["channel_roi"]
+    sums = roi.group_by("dt", "model").agg(pl.col("gmv", "orders", "new_buyers").sum())
+    joined = sums.join(days, on="dt", suffix="_of_day")
+    assert sums.filter(model="markov")["gmv"].sum() == days["gmv"].sum()
+    assert (joined["gmv"] == joined["gmv_of_day"]).all()
+    for column in ("orders", "new_buyers"):
+        assert ((joined[column] - joined[f"{column}_of_day"]).abs() < 1e-9).all()
+
+
+@SEEDS_OF_CHANCE
+def test_effects_add_up_to_the_change(seed: int) -> None:
+    drivers = ugly(seed).marts["gmv_drivers"]
+    effects = drivers["uv_effect"] + drivers["conversion_effect"] + drivers["spend_effect"]
+    assert (effects == drivers["gmv"] - drivers["gmv_before"]).all()
+    assert drivers["uv_effect"].abs().max() != 0
+
+
+@SEEDS_OF_CHANCE
+def test_gmv_is_the_product_of_its_factors(seed: int) -> None:
+    days = ugly(seed).marts["gmv_daily"].filter(pl.col("uv") > 0, pl.col("gmv") > 0)
+    product = days["uv"] * days["conversion_rate"] * days["spend_per_buyer"]
+    assert ((product / days["gmv"].cast(pl.Float64) - 1).abs() < 1e-9).all()
+
+
+@SEEDS_OF_CHANCE
+def test_the_funnel_never_widens(seed: int) -> None:
+    funnel = ugly(seed).marts["funnel_daily"]
+    steps = ["visited", "viewed", "carted", "checked_out", "paid"]
+    for wide, narrow in pairwise(steps):
+        assert (funnel[wide] >= funnel[narrow]).all()
+    assert (funnel["any_carted"] >= funnel["carted"]).all()
+    assert funnel["visited"].sum() == ugly(seed).marts["gmv_daily"]["sessions"].sum()
+    assert funnel["visited"].sum() == ugly(seed).marts["conversion_paths"]["sessions"].sum()
+
+
+@SEEDS_OF_CHANCE
+def test_products_add_up_to_the_day(seed: int) -> None:
+    days, products = ugly(seed).marts["gmv_daily"], ugly(seed).marts["product_performance"]
+    for column in ("gmv", "units", "gross_margin"):
+        assert products[column].sum() == days[column].sum(), column
+
+
+@SEEDS_OF_CHANCE
+def test_segments_hold_every_customer_once(seed: int) -> None:
+    customers, segments = ugly(seed).marts["customer_rfm"], ugly(seed).marts["rfm_segments"]
+    assert segments["customers"].sum() == customers.height > 0
+    assert segments["moved_in"].sum() == segments["moved_out"].sum()
+    assert ugly(seed).as_of == date(2025, 3, 10)
