@@ -44,6 +44,13 @@ class Delivery:
         return self.inputs[0][1]
 
     @property
+    def date(self) -> dt.date:
+        """The day, for a delivery that has no problem."""
+        if self.day is None:
+            raise ValueError(self.path)
+        return self.day
+
+    @property
     def name(self) -> str:
         return f"{self.feed}/{self.table} of {self.day}"
 

@@ -60,9 +60,14 @@ class UnsoundError(Exception):
 
 @dataclass(frozen=True)
 class Soundness:
-    """What a look at a text file's bytes told. ``lines`` counts physical lines, the header included."""
+    """What a look at a text file's bytes told.
+
+    ``lines`` counts physical lines, the header included. ``newline`` is how they end, empty where a file
+    mixes endings.
+    """
 
     lines: int = 0
+    newline: str = "\n"
     has_escaped_nul: bool = False
 
 
@@ -70,16 +75,15 @@ class Soundness:
 class Relation:
     """A SQL query over a delivery's rows, in file order: columns ``r0``, ``r1`` … for ``names``.
 
-    ``types`` are DuckDB's; what text files hold is VARCHAR. ``json`` relations give NULL in every column
-    for a line that is no JSON object.
+    ``types`` are DuckDB's; what text files hold is VARCHAR. In a ``jsonl`` relation every column is NULL for a
+    line that is no JSON object.
     """
 
     sql: str
     names: tuple[str, ...]
     types: tuple[str, ...]
+    # csv, jsonl, parquet, or projection
     format: str
-    # Only for csv: the table that holds the lines DuckDB could not split into the right number of fields.
-    rejects: str = ""
 
 
 def literal(text: str) -> str:
@@ -95,6 +99,11 @@ def identifier(name: str) -> str:
 def file_literal(path: Path) -> str:
     """A path as DuckDB takes it: what looks like a pattern in a folder's name is meant as it is."""
     return literal(re.sub(r"([*?\[])", r"[\1]", str(path)))
+
+
+def compression_of(ending: str) -> str:
+    """DuckDB's name for how a file of this ending is packed."""
+    return "gzip" if ending.endswith(".gz") else "uncompressed"
 
 
 def ending_of(name: str) -> str | None:
@@ -118,7 +127,7 @@ def inspect(path: Path, ending: str) -> Soundness:
     if ending == "parquet":
         return Soundness()
     decoder = codecs.getincrementaldecoder("utf-8")()
-    lines, has_nul_escape, tail, last = 0, False, b"", b"\n"
+    lines, pairs, has_nul_escape, tail = 0, 0, False, b""
     try:
         for chunk in _chunks(path, is_gzip=ending.endswith(".gz")):
             if b"\x00" in chunk:
@@ -142,9 +151,9 @@ def inspect(path: Path, ending: str) -> Soundness:
                     mend="export it as UTF-8, or convert it: iconv -f ISO-8859-1 -t UTF-8",
                 ) from None
             lines += chunk.count(b"\n")
-            if not has_nul_escape:
-                has_nul_escape = b"\\u0000" in tail + chunk
-            tail, last = chunk[-5:], chunk[-1:]
+            pairs += (tail[-1:] + chunk).count(b"\r\n")
+            has_nul_escape = has_nul_escape or b"\\u0000" in tail + chunk
+            tail = chunk[-5:]
         decoder.decode(b"", final=True)
     except UnicodeDecodeError:
         raise UnsoundError("The file ends in the middle of a character.", mend="copy it again, whole") from None
@@ -152,7 +161,9 @@ def inspect(path: Path, ending: str) -> Soundness:
         raise UnsoundError(
             "The file cannot be read to its end.", found=str(error), mend="copy it again, whole"
         ) from None
-    return Soundness(lines=lines + (last != b"\n"), has_escaped_nul=has_nul_escape)
+    newline = "\n" if pairs == 0 else "\r\n" if pairs == lines else ""
+    is_cut = bool(tail) and not tail.endswith(b"\n")
+    return Soundness(lines=lines + is_cut, newline=newline, has_escaped_nul=has_nul_escape)
 
 
 def _chunks(path: Path, *, is_gzip: bool) -> Iterator[bytes]:
@@ -209,8 +220,11 @@ def _check_names(names: list[str]) -> None:
         seen[name.lower()] = name
 
 
-def csv_relation(path: Path, ending: str, *, delimiter: str = ",") -> Relation:
-    """How to read a csv file: every field as text, lines of a wrong length set apart."""
+def csv_relation(path: Path, ending: str, *, delimiter: str = ",", keeps_misfits: bool = True) -> Relation:
+    """How to read a csv file: every field as text.
+
+    Rows with too many or too few fields go to the table ``rejected``, or fail the query.
+    """
     names = csv_header(path, ending, delimiter)
     columns = ", ".join(f"'r{number}': 'VARCHAR'" for number in range(len(names)))
     options = [
@@ -221,14 +235,13 @@ def csv_relation(path: Path, ending: str, *, delimiter: str = ",") -> Relation:
         "quote = '\"'",
         "escape = '\"'",
         f"columns = {{{columns}}}",
-        f"compression = '{'gzip' if ending.endswith('.gz') else 'uncompressed'}'",
+        f"compression = '{compression_of(ending)}'",
         f"max_line_size = {LONGEST_CSV_ROW}",
-        "store_rejects = true",
-        "rejects_table = 'rejected'",
-        "rejects_scan = 'rejected_scan'",
     ]
+    if keeps_misfits:
+        options += ["store_rejects = true", "rejects_table = 'rejected'", "rejects_scan = 'rejected_scan'"]
     sql = f"select * from read_csv({', '.join(options)})"
-    return Relation(sql, tuple(names), ("VARCHAR",) * len(names), "csv", rejects="rejected")
+    return Relation(sql, tuple(names), ("VARCHAR",) * len(names), "csv")
 
 
 def json_relation(
@@ -241,7 +254,7 @@ def json_relation(
     """
     source = (
         f"({file_literal(path)}, ignore_errors = true, "
-        f"compression = '{'gzip' if ending.endswith('.gz') else 'uncompressed'}', "
+        f"compression = '{compression_of(ending)}', "
         f"maximum_object_size = {LONGEST_JSON_ROW})"
     )
     found = connection.execute(

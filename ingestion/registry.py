@@ -10,20 +10,24 @@ import hashlib
 import json
 import re
 import zoneinfo
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from ingestion.contract import read_contracts
 from mallard.errors import SettingsError
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from mallard.settings import Settings
+
 READERS = ("inbox", "files", "package")
 
 _ENTRY_KEYS = {
-    "description", "reader", "path", "package", "extra", "inputs", "time_zone", "shop", "feeds", "delivery_day",
+    "description", "enabled", "reader", "path", "package", "extra", "inputs", "time_zone", "shop", "feeds", "delivery_day",
     "delimiter", "missing_values", "allowed_bad_share", "tables",
 }  # fmt: skip
 _TABLE_KEYS = {"sql", "paid_statuses", "allowed_bad_share"}
@@ -39,26 +43,33 @@ class TableEntry:
 
 
 @dataclass(frozen=True)
+class Shop:
+    """What a warehouse of the source's shop uses where the environment names no zone or currency."""
+
+    time_zone: str | None = None
+    currency: str | None = None
+
+
+@dataclass(frozen=True)
 class Source:
     """One source.
 
     ``reader`` is ``inbox`` (a folder of files per table and delivery day), ``files`` (named files that hold
     everything and are delivered whole) or ``package`` (the same, inside an installed Python package).
-    ``time_zone`` is that of naive instants; ``shop_time_zone`` and ``shop_currency`` are what a warehouse of
-    this shop uses where the environment names none.
+    ``time_zone`` is that of naive instants. Sources that are ``enabled`` are read where none is named.
     """
 
     name: str
     reader: str
     feeds: tuple[str, ...]
+    enabled: bool = False
     description: str = ""
     path: Path | None = None
     package: str | None = None
     extra: str | None = None
     inputs: Mapping[str, str] = field(default_factory=dict)
     time_zone: str = "UTC"
-    shop_time_zone: str | None = None
-    shop_currency: str | None = None
+    shop: Shop = field(default_factory=Shop)
     delivery_day: str | None = None
     delimiter: str = ","
     missing_values: tuple[str, ...] = ()
@@ -71,19 +82,20 @@ class Source:
         """Changes with all that the entry says about how a table is read, not with where it lies."""
         entry = self.table(feed, table)
         said = [
-            self.reader, self.time_zone, self.shop_time_zone, self.delimiter, self.missing_values,
+            self.reader, self.time_zone, self.shop.time_zone, self.delimiter, self.missing_values,
             dict(self.inputs), self.delivery_day, entry.sql, entry.paid_statuses, entry.allowed_bad_share,
         ]  # fmt: skip
         return hashlib.sha256(json.dumps(said, default=str).encode()).hexdigest()[:12]
 
 
-def read_registry(path: Path) -> dict[str, Source]:
-    """All sources by name, in the order of the file.
+def read_registry(settings: Settings) -> dict[str, Source]:
+    """All sources of ``settings.sources_file`` by name, in the order of the file.
 
     Raises:
         SettingsError: the file is no YAML, or an entry says what cannot be (an unknown reader, time zone,
             currency, feed or table); with the line.
     """
+    path = settings.sources_file
     try:
         text = path.read_text(encoding="utf-8")
         root = yaml.compose(text, Loader=yaml.SafeLoader)
@@ -107,17 +119,29 @@ def read_registry(path: Path) -> dict[str, Source]:
     return {str(name): reader.source(str(name), entry) for name, entry in document["sources"].items()}
 
 
-def find_source(registry: Mapping[str, Source], name: str) -> Source:
-    """A source by its name.
+def choose_sources(settings: Settings, name: str | None = None) -> list[Source]:
+    """The source of that name; without a name, all that are enabled.
 
     Raises:
-        SettingsError: the registry has none of that name.
+        SettingsError: the registry has none of that name, or none that is enabled.
     """
-    if name not in registry:
+    registry = read_registry(settings)
+    if name is not None and name not in registry:
         raise SettingsError(
-            f"There is no source {name!r} in the registry.", expected="one of " + ", ".join(registry), found=name
+            f"There is no source {name!r} in the registry.",
+            expected="one of " + ", ".join(registry),
+            found=name,
+            where=str(settings.sources_file),
         )
-    return registry[name]
+    chosen = [source for source in registry.values() if (source.name == name if name else source.enabled)]
+    if not chosen:
+        raise SettingsError(
+            "No source of the registry is enabled.",
+            expected="an entry with `enabled: true`",
+            where=str(settings.sources_file),
+            mend="enable one, or name one: --source " + next(iter(registry)),
+        )
+    return chosen
 
 
 class _Reader:
@@ -185,14 +209,14 @@ class _Reader:
             name=name,
             reader=reader,
             feeds=feeds,
+            enabled=bool(entry.get("enabled")),
             description=" ".join(str(entry.get("description") or "").split()),
             path=Path(path) if path else None,
             package=entry.get("package"),
             extra=entry.get("extra"),
             inputs=dict(entry.get("inputs") or {}),
             time_zone=self._zone((*at, "time_zone"), name, entry.get("time_zone")) or "UTC",
-            shop_time_zone=self._zone((*at, "shop", "time_zone"), name, shop.get("time_zone")),
-            shop_currency=currency,
+            shop=Shop(self._zone((*at, "shop", "time_zone"), name, shop.get("time_zone")), currency),
             delivery_day=entry.get("delivery_day"),
             delimiter=str(entry.get("delimiter") or ","),
             missing_values=tuple(str(value) for value in entry.get("missing_values") or ()),

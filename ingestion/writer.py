@@ -6,33 +6,33 @@ import datetime as dt
 import hashlib
 import os
 import shutil
-from pathlib import Path
-from types import TracebackType
+from typing import TYPE_CHECKING
 
 import duckdb
 
-from ingestion.conform import Dialect, Staging, expected_of, stage
-from ingestion.contract import Contract, read_contracts
-from ingestion.deliveries import Delivery
-from ingestion.files import (
-    Relation,
-    Soundness,
-    UnsoundError,
-    content_hash,
-    csv_relation,
-    ending_of,
-    identifier,
-    inspect,
-    json_relation,
-    literal,
-    parquet_relation,
-)
+from ingestion.conform import Dialect, expected_of, stage
+from ingestion.contract import read_contracts
+from ingestion.files import UnsoundError, content_hash, literal
 from ingestion.manifest import Manifest, manifest_path, read_manifest, replacing, write_manifest
 from ingestion.pii import key_id, set_key
-from mallard.errors import DeliveryRefusedError
-from mallard.settings import Settings
+from ingestion.places import misfit_lines, number_records
+from ingestion.reading import Opened, open_delivery, unreadable
+from ingestion.tables import MISFIT, landed_sql, partition_sql, quarantine_path, quarantine_sql, reasons_sql
+from mallard.errors import DeliveryRefusedError, MallardError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from types import TracebackType
+    from typing import Self
+
+    from ingestion.contract import Contract
+    from ingestion.deliveries import Delivery
+    from mallard.settings import Settings
 
 _MEMORY = "2GB"
+
+# The longest part of a bad value that a message shows.
+_SHOWN = 80
 
 
 class Writer:
@@ -43,17 +43,17 @@ class Writer:
         self.contracts = read_contracts()
         self.key_id = key_id(settings.hash_key)
         self.spill = settings.work / f"landing-{os.getpid()}"
+        self.hashes: dict[str, str] = {}
 
-    def __enter__(self) -> Writer:
+    def __enter__(self) -> Self:
         self.connection = duckdb.connect(
             config={
                 "autoinstall_known_extensions": False,
                 "autoload_known_extensions": False,
                 "memory_limit": _MEMORY,
                 "temp_directory": str(self.spill),
-                # Rows that do not fit into the memory may hold what is not hashed yet in a text beside it.
+                # A source's own SQL may sort rows that hold personal data, before they can be hashed.
                 "temp_file_encryption": True,
-                "preserve_insertion_order": True,
             }
         )
         self.connection.execute("set TimeZone = 'UTC'")
@@ -67,20 +67,18 @@ class Writer:
         shutil.rmtree(self.spill, ignore_errors=True)
 
     def unchanged(self, delivery: Delivery) -> Manifest | None:
-        """The manifest of a delivery that is landed already, by the same rules and the same bytes."""
-        contract, _ = self._rules(delivery)
-        old = self._old(delivery)
+        """The manifest of a delivery that is landed already, by the same rules and from the same bytes."""
+        contract = self.contracts[delivery.feed, delivery.table]
+        old = read_manifest(self._manifest_path(delivery))
         if (
             old is None
             or old.contract_version != contract.version
-            or old.entry_hash != delivery.source.entry_hash(delivery.feed, delivery.table)
-            or old.hash_key_id != self._key_of(contract)
+            or old.entry_hash != self._entry_hash(delivery, contract)
             or not old.data_path.exists()
         ):
             return None
-        if old.source_stamp == _stamp(delivery):
-            return old
-        return old if old.content_hash == _hash(delivery) else None
+        stamp = _stamp(delivery)
+        return old if stamp == old.source_stamp or self._hash(delivery, stamp) == old.content_hash else None
 
     def news(self, manifest: Manifest) -> list[str]:
         """Columns beyond the contract that no other landed delivery of this table and source has had."""
@@ -99,217 +97,208 @@ class Writer:
             DeliveryRefusedError: nothing of it was landed, and what was landed before stays.
             OSError: the landing zone cannot be written.
         """
-        contract, share = self._rules(delivery)
+        contract = self.contracts[delivery.feed, delivery.table]
+        entry = delivery.source.table(delivery.feed, delivery.table)
         stamp = _stamp(delivery)
         try:
-            bytes_hash = _hash(delivery)
-            relation, soundness = self._relation(delivery, contract)
-            self._check_columns(contract, relation)
-            staging = stage(
-                contract,
-                relation,
-                self._dialect(delivery),
-                may_hold_nul=relation.format in ("parquet", "projection") or soundness.has_escaped_nul,
-            )
-            try:
-                self.connection.execute(f"create or replace temp table staged as {staging.sql}")
-            except duckdb.Error as error:
-                raise _unreadable(error) from None
-            return self._write(delivery, contract, share, staging, relation, bytes_hash, stamp)
+            bytes_hash = self._hash(delivery, stamp)
+            opened = open_delivery(self.connection, delivery, contract)
+            dialect = Dialect(delivery.source.time_zone, delivery.source.missing_values, entry.paid_statuses)
+            staging = stage(contract, opened.relation, dialect, may_hold_nul=opened.may_hold_nul)
+            self._stage(staging.sql, delivery, opened)
+            if _stamp(delivery) != stamp:
+                raise UnsoundError(
+                    "The file changed while it was read.",
+                    mend="write it under a name that begins with _ and rename it when it is whole",
+                )
+            share = contract.allowed_bad_share if entry.allowed_bad_share is None else entry.allowed_bad_share
+            rows_in = self._judge(contract, share)
+            self._find_duplicates(len(contract.columns), len(staging.extras))
+            return self._write(delivery, contract, opened, staging.extras, rows_in, bytes_hash, stamp)
         except UnsoundError as error:
             raise _refusal(delivery, error) from None
         finally:
-            self.connection.execute("drop table if exists rejected; drop table if exists rejected_scan")
-            self.connection.execute("drop table if exists staged")
+            for table in ("rejected", "rejected_scan", "staged", "places", "misfits", "doubles"):
+                self.connection.execute(f"drop table if exists {table}")
 
-    def _rules(self, delivery: Delivery) -> tuple[Contract, float]:
-        contract = self.contracts[delivery.feed, delivery.table]
-        entry = delivery.source.table(delivery.feed, delivery.table)
-        share = contract.allowed_bad_share if entry.allowed_bad_share is None else entry.allowed_bad_share
-        return contract, share
+    def _stage(self, sql: str, delivery: Delivery, opened: Opened) -> None:
+        """Fill ``staged`` (all rows that could be split), ``misfits`` and ``places`` (only where needed)."""
+        execute = self.connection.execute
+        try:
+            execute(f"create temp table staged as {sql}")
+            misfits = misfit_lines(self.connection) if opened.relation.format == "csv" else []
+            bad = "select 1 from staged where _reason is not null limit 1"
+            if misfits or (opened.is_text and execute(bad).fetchall()):
+                number_records(self.connection, delivery.path, opened.ending, opened.newline, misfits)
+                return
+        except duckdb.Error as error:
+            raise unreadable(error) from None
+        for table in ("places (row_id bigint, record bigint, line bigint, text varchar)",
+                      "misfits (record bigint, line bigint, text varchar)"):  # fmt: skip
+            execute(f"create temp table {table}")
 
-    def _old(self, delivery: Delivery) -> Manifest | None:
-        assert delivery.day
-        return read_manifest(
-            manifest_path(self.settings, delivery.feed, delivery.table, delivery.source.name, delivery.day)
+    def _judge(self, contract: Contract, share: float) -> int:
+        """The number of rows that came in.
+
+        Raises:
+            UnsoundError: there are none where some are expected, or too many of them are bad.
+        """
+        rows_in, aside, bad, misfits = self.connection.execute(
+            """
+            select
+                count(*),
+                count(*) filter (where _is_set_aside),
+                count(*) filter (where _reason is not null and not _is_set_aside),
+                (select count(*) from misfits),
+            from staged
+            """
+        ).fetchall()[0]
+        rows_in, bad = rows_in + misfits, bad + misfits
+        if contract.expects_rows and rows_in - aside == 0:
+            raise UnsoundError(
+                "The delivery is empty." if rows_in == 0 else f"All of its {rows_in:,} rows are set aside.",
+                expected="at least one row",
+                found="no rows" if rows_in == 0 else "no row of this table",
+                mend="deliver the day again; which tables may be empty is said in their contracts",
+            )
+        if bad > share * rows_in:
+            raise self._too_many(contract, share, rows_in, bad)
+        return int(rows_in)
+
+    def _too_many(self, contract: Contract, share: float, rows_in: int, bad: int) -> UnsoundError:
+        first = self.connection.execute(
+            f"""
+            select coalesce(_position, record, staged.rowid + 1), line, _reason, _column, _row_json ->> ('/' || _column)
+            from staged
+            left join places on places.row_id = staged.rowid
+            where _reason is not null and not _is_set_aside
+            union all
+            select record, line, '{MISFIT}', '', null from misfits
+            order by 1 limit 1
+            """
+        ).fetchall()[0]
+        row, line, reason, name, value = first
+        shown = "nothing" if value is None else repr(value[:_SHOWN])
+        if name in contract.pii:
+            shown = "(hidden)"
+        return UnsoundError(
+            f"{bad:,} of {rows_in:,} rows are bad ({bad / rows_in:.1%}), more than the allowed {share:.1%}.",
+            expected=f"in {name}: {expected_of(contract, name, reason)}" if name else "rows that can be read",
+            found=f"{shown} ({reason})" if name else reason,
+            row=row,
+            line=line,
+            column=name,
+            mend="mend the source and deliver the day again",
         )
 
-    def _key_of(self, contract: Contract) -> str:
-        return self.key_id if contract.pii else ""
-
-    def _dialect(self, delivery: Delivery) -> Dialect:
-        entry = delivery.source.table(delivery.feed, delivery.table)
-        return Dialect(delivery.source.time_zone, delivery.source.missing_values, entry.paid_statuses)
-
-    def _relation(self, delivery: Delivery, contract: Contract) -> tuple[Relation, Soundness]:
-        path = delivery.path
-        ending = ending_of(path.name) or ""
-        soundness = inspect(path, ending)
-        try:
-            if ending == "parquet":
-                return parquet_relation(self.connection, path), soundness
-            if ending.startswith("csv"):
-                return csv_relation(path, ending, delimiter=delivery.source.delimiter), soundness
-            decimals = [column.name for column in contract.columns if column.kind == "decimal"]
-            return json_relation(self.connection, path, ending, decimals=decimals), soundness
-        except duckdb.Error as error:
-            raise _unreadable(error) from None
-
-    def _check_columns(self, contract: Contract, relation: Relation) -> None:
-        if relation.format == "jsonl" and relation.names == ("line",):
+    def _find_duplicates(self, columns: int, extras: int) -> None:
+        """Fill ``doubles`` with the staged rows of which an equal one comes later in the file."""
+        execute = self.connection.execute
+        execute("create temp table doubles (row_id bigint)")
+        if execute("select count(*) = count(distinct _hash) from staged").fetchall()[0][0]:
             return
-        for name in contract.required:
-            if name not in relation.names:
-                raise UnsoundError(
-                    f"The required column {name!r} is missing.",
-                    expected=", ".join(contract.required),
-                    found=", ".join(relation.names),
-                    column=name,
-                )
+        # The hash finds candidates cheaply; what counts is that all values are equal.
+        values = [f"c{number}" for number in range(columns)] + [f"x{number}" for number in range(extras)]
+        execute(
+            f"""
+            insert into doubles
+            select row_id from (
+                select
+                    rowid as row_id,
+                    row_number() over (partition by _hash, {", ".join(values)}, _row_json order by rowid desc) as copy,
+                from staged
+                where _hash in (select _hash from staged group by _hash having count(*) > 1)
+            )
+            where copy > 1
+            """
+        )
 
     def _write(
         self,
         delivery: Delivery,
         contract: Contract,
-        share: float,
-        staging: Staging,
-        relation: Relation,
+        opened: Opened,
+        extras: tuple[str, ...],
+        rows_in: int,
         bytes_hash: str,
         stamp: str,
     ) -> Manifest:
-        assert delivery.day
+        """Write the data file, the quarantine file and, when both are on disk, the manifest."""
         execute = self.connection.execute
-        counted = execute(
-            "select _reason, _column, _is_set_aside, count(*), min(rowid) from staged group by all order by 5"
-        ).fetchall()
-        rows_in = sum(row[3] for row in counted)
-        bad = sum(row[3] for row in counted if row[0] is not None and not row[2])
-        if rows_in == 0 and contract.expects_rows:
-            raise UnsoundError(
-                "The delivery is empty.", expected="at least one row", found="no rows",
-                mend="deliver the day again; a table that may be empty is said so in its contract",
-            )  # fmt: skip
-        if bad > share * rows_in:
-            raise self._too_many(contract, share, rows_in, bad, [row for row in counted if row[0] and not row[2]][0])
-        names = [f"c{number}" for number in range(len(contract.columns))]
-        names += [f"x{number}" for number in range(len(staging.extras))]
-        doubled = execute("select count(*) - count(distinct _hash) from staged").fetchall()[0][0]
-        execute("create or replace temp table doubles (row_id bigint)")
-        if doubled:
-            every = ", ".join([*names, "_row_json"])
-            execute(
-                f"""
-                insert into doubles
-                select rowid from (
-                    select rowid, row_number() over (partition by _hash, {every} order by rowid desc) as copy
-                    from staged
-                    where _hash in (select _hash from staged group by _hash having count(*) > 1)
-                ) where copy > 1
-                """
-            )
-        entry_hash = delivery.source.entry_hash(delivery.feed, delivery.table)
-        key = self._key_of(contract)
-        said = "|".join([bytes_hash, contract.version, entry_hash, key])
+        entry_hash = self._entry_hash(delivery, contract)
+        said = f"{bytes_hash}|{contract.version}|{entry_hash}"
+        path = self._manifest_path(delivery)
         file = f"{delivery.day}-{hashlib.sha256(said.encode()).hexdigest()[:12]}.parquet"
-        path = manifest_path(self.settings, delivery.feed, delivery.table, delivery.source.name, delivery.day)
+        reasons = {str(reason): int(rows) for reason, rows in execute(reasons_sql()).fetchall()}
+        landed = landed_sql(delivery, contract, opened.relation, extras, has_bad=bool(reasons))
         with replacing(path.parent / file) as draft:
-            self._copy(f"{self._landed_sql(delivery, contract, staging, bad)}", draft)
-        reasons = self._quarantine(delivery, contract)
-        at = next((f"c{n}" for n, c in enumerate(contract.columns) if c.name == contract.partition_column), "null")
-        days = execute(f"select min({at})::date, max({at})::date from staged where _reason is null").fetchall()[0]
-        duplicate = execute("select count(*) from doubles").fetchall()[0][0]
+            rows_landed = self._copy(landed, draft)
+        bad_path = quarantine_path(self.settings, delivery)
+        if reasons:
+            with replacing(bad_path) as draft:
+                self._copy(quarantine_sql(delivery, contract, is_text=opened.is_text), draft)
+        else:
+            bad_path.unlink(missing_ok=True)
+        at = partition_sql(contract)
+        first_day, last_day, duplicate = execute(
+            f"select min({at}), max({at}), (select count(*) from doubles) from staged where _reason is null"
+        ).fetchall()[0]
         quarantined = sum(reasons.values())
+        if rows_in != rows_landed + quarantined + duplicate:
+            raise MallardError(
+                f"{delivery.name}: rows went missing while landing; nothing of it was landed.",
+                expected=f"{rows_in:,} rows in",
+                found=f"{rows_landed:,} landed, {quarantined:,} quarantined, {duplicate:,} duplicate",
+                where=str(delivery.path),
+                mend="this is a defect of Mallard: please report it with the file's header",
+            )
         manifest = Manifest(
-            feed=delivery.feed, table=delivery.table, source=delivery.source.name, delivery=delivery.day, file=file,
-            rows_in=rows_in, rows_landed=rows_in - quarantined - duplicate, rows_quarantined=quarantined,
-            rows_duplicate=duplicate, content_hash=bytes_hash, contract_version=contract.version,
-            entry_hash=entry_hash, first_day=days[0], last_day=days[1],
-            delivered_at=dt.datetime.now(dt.UTC).isoformat(), quarantine_reasons=reasons,
-            new_columns=list(staging.extras), source_file=str(delivery.path), source_stamp=stamp, hash_key_id=key,
+            feed=delivery.feed,
+            table=delivery.table,
+            source=delivery.source.name,
+            delivery=delivery.date,
+            file=file,
+            rows_in=rows_in,
+            rows_landed=rows_landed,
+            rows_quarantined=quarantined,
+            rows_duplicate=duplicate,
+            content_hash=bytes_hash,
+            contract_version=contract.version,
+            entry_hash=entry_hash,
+            first_day=first_day,
+            last_day=last_day,
+            delivered_at=dt.datetime.now(dt.UTC).isoformat(),
+            quarantine_reasons=reasons,
+            new_columns=[] if opened.relation.format == "projection" else list(extras),
+            source_file=str(delivery.path),
+            source_stamp=stamp,
             path=path,
-        )  # fmt: skip
+        )
         write_manifest(manifest)
         return manifest
 
-    def _landed_sql(self, delivery: Delivery, contract: Contract, staging: Staging, bad: int) -> str:
-        columns = [f"c{n} as {identifier(column.name)}" for n, column in enumerate(contract.columns)]
-        columns += [f"x{n} as {identifier(name)}" for n, name in enumerate(staging.extras)]
-        incomplete = "false"
-        if contract.replaced_together and bad:
-            at = [f"c{n}" for n, c in enumerate(contract.columns) if c.name in contract.replaced_together]
-            same = " and ".join(f"broken.{name} = staged.{name}" for name in at)
-            broken = f"(select distinct {', '.join(at)} from staged where _reason is not null and not _is_set_aside)"
-            incomplete = f"exists (select 1 from {broken} as broken where {same})"
-        return f"""
-            select
-                {", ".join(columns)},
-                date '{delivery.day}' as _delivery,
-                coalesce(_position, rowid + 1) as _row,
-                {incomplete} as _is_incomplete,
-                {literal(delivery.source.name)} as _source,
-            from staged
-            where _reason is null and rowid not in (select row_id from doubles)
-            order by rowid
-        """
+    def _copy(self, sql: str, path: Path) -> int:
+        rows = self.connection.execute(f"copy ({sql}) to {literal(str(path))} (format parquet, compression zstd)")
+        return int(rows.fetchall()[0][0])
 
-    def _copy(self, sql: str, path: Path) -> None:
-        self.connection.execute(f"copy ({sql}) to {literal(str(path))} (format parquet, compression zstd)")
+    def _manifest_path(self, delivery: Delivery) -> Path:
+        return manifest_path(self.settings, delivery.feed, delivery.table, delivery.source.name, delivery.date)
 
-    def _quarantine(self, delivery: Delivery, contract: Contract) -> dict[str, int]:
-        folder = self.settings.quarantine / delivery.feed / delivery.table / delivery.source.name
-        path = folder / f"{delivery.day}.parquet"
-        kept = "_reason is not null and rowid not in (select row_id from doubles)"
-        reasons = self.connection.execute(
-            f"select _reason, count(*) from staged where {kept} group by 1 order by 2 desc, 1"
-        ).fetchall()
-        if not reasons:
-            path.unlink(missing_ok=True)
-            return {}
-        offset = 1 if ending_of(delivery.path.name) in ("csv", "csv.gz") else 0
-        with replacing(path) as draft:
-            self._copy(
-                f"""
-                select
-                    {literal(delivery.feed)} as feed,
-                    {literal(delivery.table)} as table_name,
-                    {literal(delivery.source.name)} as source,
-                    date '{delivery.day}' as delivery,
-                    _reason as reason,
-                    _column as column_name,
-                    _row_json as row_json,
-                    {literal(str(delivery.path))} as source_file,
-                    coalesce(_position, rowid + 1) + {offset} as line,
-                from staged
-                where {kept}
-                order by rowid
-                """,
-                draft,
-            )
-        return {str(reason): int(rows) for reason, rows in reasons}
+    def _entry_hash(self, delivery: Delivery, contract: Contract) -> str:
+        """All that decides what lands beside the bytes and the contract: the entry, and the key of PII hashes."""
+        entry = delivery.source.entry_hash(delivery.feed, delivery.table)
+        if not contract.pii:
+            return entry
+        return hashlib.sha256(f"{entry}|{self.key_id}".encode()).hexdigest()[:12]
 
-    def _too_many(
-        self, contract: Contract, share: float, rows_in: int, bad: int, first: tuple[str, str, bool, int, int]
-    ) -> UnsoundError:
-        reason, name, _, _, row_id = first
-        shown = self.connection.execute(
-            "select _row_json ->> ? from staged where rowid = ?", ["/" + name, row_id]
-        ).fetchall()[0][0]
-        value = "(hidden)" if name in contract.pii else ("nothing" if shown is None else repr(shown[:80]))
-        return UnsoundError(
-            f"{bad:,} of {rows_in:,} rows are bad ({bad / rows_in:.1%}), more than the allowed {share:.1%}.",
-            expected=f"in {name}: {expected_of(contract, name, reason)}" if name else "readable rows",
-            found=f"{value} ({reason})",
-            row=row_id + 1,
-            column=name,
-            mend="mend the source and deliver the day again",
-        )
-
-
-def _hash(delivery: Delivery) -> str:
-    if len(delivery.inputs) == 1:
-        return content_hash(delivery.path)
-    parts = "".join(f"{name}:{content_hash(path)};" for name, path in delivery.inputs)
-    return hashlib.sha256(parts.encode()).hexdigest()
+    def _hash(self, delivery: Delivery, stamp: str) -> str:
+        """The content hash of a delivery's files; the same files are hashed once for all of their tables."""
+        known = f"{stamp}|{delivery.inputs}"
+        if known not in self.hashes:
+            hashes = [(name, content_hash(path)) for name, path in delivery.inputs]
+            joined = hashlib.sha256(repr(hashes).encode()).hexdigest()
+            self.hashes[known] = hashes[0][1] if len(hashes) == 1 else joined
+        return self.hashes[known]
 
 
 def _stamp(delivery: Delivery) -> str:
@@ -318,15 +307,9 @@ def _stamp(delivery: Delivery) -> str:
     return ";".join(f"{s.st_ino}-{s.st_size}-{s.st_mtime_ns}-{s.st_ctime_ns}" for s in stats)
 
 
-def _unreadable(error: duckdb.Error) -> UnsoundError:
-    # DuckDB's messages quote rows and queries: neither may leave this process.
-    return UnsoundError("The file cannot be read.", found=type(error).__name__, mend="export it again")
-
-
 def _refusal(delivery: Delivery, error: UnsoundError) -> DeliveryRefusedError:
-    where = [f"source {delivery.source.name}, {delivery.path}"]
-    where += [f"{label} {value}" for label, value in
-              [("line", error.line), ("row", error.row), ("column", error.column)] if value]  # fmt: skip
+    places = [("line", error.line), ("row", error.row), ("column", error.column)]
+    where = [f"source {delivery.source.name}, {delivery.path}", *(f"{name} {at}" for name, at in places if at)]
     return DeliveryRefusedError(
         f"{delivery.name} was refused: {error.summary}",
         expected=error.expected,

@@ -1,0 +1,154 @@
+"""A delivery as a relation: what its files hold, or what its source's SQL makes of them."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import duckdb
+
+from ingestion.files import (
+    Relation,
+    Soundness,
+    UnsoundError,
+    csv_relation,
+    ending_of,
+    identifier,
+    inspect,
+    json_relation,
+    parquet_relation,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ingestion.contract import Contract
+    from ingestion.deliveries import Delivery
+    from ingestion.registry import Source
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A delivery ready to be staged. ``ending`` and ``newline`` are of the one text file it is, if it is one."""
+
+    relation: Relation
+    may_hold_nul: bool
+    ending: str = ""
+    newline: str = ""
+
+    @property
+    def is_text(self) -> bool:
+        """Whether rows have physical lines."""
+        return self.relation.format in {"csv", "jsonl"}
+
+
+def open_delivery(connection: duckdb.DuckDBPyConnection, delivery: Delivery, contract: Contract) -> Opened:
+    """Look at a delivery's files and say how to read it.
+
+    Raises:
+        UnsoundError: a file is damaged, or a required column is missing.
+    """
+    sql = delivery.source.table(delivery.feed, delivery.table).sql
+    try:
+        if sql:
+            relation = _projection(connection, delivery, sql)
+            opened = Opened(relation, may_hold_nul=True)
+        else:
+            decimals = [column.name for column in contract.columns if column.kind == "decimal"]
+            relation, soundness = _file(connection, delivery.source, delivery.path, decimals, keeps_misfits=True)
+            opened = Opened(
+                relation,
+                may_hold_nul=relation.format == "parquet" or soundness.has_escaped_nul,
+                ending=ending_of(delivery.path.name) or "",
+                newline=soundness.newline,
+            )
+    except duckdb.Error as error:
+        raise unreadable(error) from None
+    _check_columns(contract, relation, delivery.source.delimiter)
+    return opened
+
+
+def unreadable(error: duckdb.Error) -> UnsoundError:
+    """What to say of a file that DuckDB cannot read.
+
+    Its own messages quote rows and queries, which may hold personal data: only their kind is told.
+    """
+    said = str(error)
+    line = re.search(r"CSV Error on Line: (\d+)", said)
+    if line and "Expected Number of Columns" in said:
+        return UnsoundError("A row has too many or too few fields.", line=int(line[1]), mend="mend that row")
+    for sign, summary, mend in _SIGNS:
+        if sign in said:
+            return UnsoundError(summary, mend=mend)
+    return UnsoundError("The file cannot be read.", found=type(error).__name__, mend="export it again")
+
+
+_SIGNS = (
+    ("state machine reached an invalid state", "The file mixes line endings, or has a stray carriage return.",
+     "export it again with one kind of line ending"),
+    ("maximum_object_size", "A line is longer than a row can be.", "export it again, one JSON object per line"),
+    ("No magic bytes found", "The file is no Parquet file, whatever its name says.", "export it again"),
+)  # fmt: skip
+
+
+def _file(
+    connection: duckdb.DuckDBPyConnection, source: Source, path: Path, decimals: list[str], *, keeps_misfits: bool
+) -> tuple[Relation, Soundness]:
+    ending = ending_of(path.name) or ""
+    soundness = inspect(path, ending)
+    if ending == "parquet":
+        return parquet_relation(connection, path), soundness
+    if ending.startswith("csv"):
+        return csv_relation(path, ending, delimiter=source.delimiter, keeps_misfits=keeps_misfits), soundness
+    if ending.startswith("jsonl"):
+        return json_relation(connection, path, ending, decimals=decimals), soundness
+    raise UnsoundError(f"There is no way to read {path.name}.", expected="csv, jsonl (plain or .gz) or parquet")
+
+
+def _projection(connection: duckdb.DuckDBPyConnection, delivery: Delivery, sql: str) -> Relation:
+    make_views(connection, delivery.source, delivery.inputs)
+    described = connection.execute(f"describe ({sql})").fetchall()
+    names = tuple(str(row[0]) for row in described)
+    picked = ", ".join(f"{identifier(name)} as r{number}" for number, name in enumerate(names))
+    return Relation(f"select {picked} from ({sql})", names, tuple(str(row[1]) for row in described), "projection")
+
+
+def make_views(
+    connection: duckdb.DuckDBPyConnection, source: Source, inputs: tuple[tuple[str, Path], ...]
+) -> None:
+    """Give the connection a view per input, with the file's own columns and ``_row``, from 1.
+
+    Text files have text columns; Parquet files have their own types.
+
+    Raises:
+        UnsoundError: a file is damaged.
+    """
+    for name, path in inputs:
+        relation, _ = _file(connection, source, path, [], keeps_misfits=False)
+        columns = ", ".join(f"r{number} as {identifier(column)}" for number, column in enumerate(relation.names))
+        connection.execute(
+            f"create or replace temp view {identifier(name)} as "
+            f"select {columns}, row_number() over () as _row from ({relation.sql})"
+        )
+
+
+def _check_columns(contract: Contract, relation: Relation, delimiter: str) -> None:
+    if relation.format == "jsonl" and relation.names == ("line",):
+        return  # no line has a key: an empty file, or lines that are no objects, which staging says one by one
+    missing = [name for name in contract.required if name not in relation.names]
+    if not missing:
+        return
+    by_fold = {name.lower().replace(" ", "_").replace("-", "_"): name for name in relation.names}
+    near = [f"{by_fold[name]!r} is {name!r} but for its writing" for name in missing if name in by_fold]
+    other = next((mark for mark in ";\t|" if mark != delimiter and mark in relation.names[0]), "")
+    if len(relation.names) == 1 and other:
+        near = [f"fields seem to be separated by {other!r}: export with commas, or say `delimiter` in the entry"]
+    raise UnsoundError(
+        f"The required column{'s' if len(missing) > 1 else ''} {', '.join(map(repr, missing))} "
+        f"{'are' if len(missing) > 1 else 'is'} missing.",
+        expected=", ".join(contract.required),
+        found=", ".join(relation.names),
+        column=missing[0],
+        mend="; ".join(near) or "deliver the column, or map the source's own name onto it in its entry",
+    )
