@@ -148,11 +148,17 @@ def earliest_main_delivery(manifests: Sequence[Manifest]) -> date:
     return min(last.values())
 
 
-def fingerprint_logic(settings: Settings) -> str:
-    """A hash of all that figures follow from except the data: models, macros, rules, zone, currency."""
+def fingerprint_logic(settings: Settings, *, with_descriptions: bool = False) -> str:
+    """A hash of all that figures follow from except the data: models, macros, rules, zone, currency.
+
+    ``with_descriptions`` adds the yml beside them: descriptions and tests, which change no figure.
+    """
     digest = hashlib.sha256(f"{settings.time_zone} {settings.currency}".encode())
     files = [DBT_PROJECT / "dbt_project.yml"]
-    for folder, pattern in (("models", "*.sql"), ("macros", "*.sql"), ("seeds", "*.csv")):
+    patterns = [("models", "*.sql"), ("macros", "*.sql"), ("seeds", "*.csv")]
+    if with_descriptions:
+        patterns += [("models", "*.yml"), ("seeds", "*.yml"), ("tests", "*.sql")]
+    for folder, pattern in patterns:
         files += sorted((DBT_PROJECT / folder).rglob(pattern))
     for file in files:
         digest.update(str(file.relative_to(DBT_PROJECT)).encode() + b"\0" + file.read_bytes() + b"\0")
@@ -420,7 +426,11 @@ def run_dbt(settings: Settings, candidate: Candidate, progress: Progress) -> Non
 def invoke_dbt(
     settings: Settings, candidate_path: Path, target: Path, arguments: list[str], tick: Callable[[str], None]
 ) -> bool:
-    """Call dbt in this process with the project's folders, and let go of the file afterwards."""
+    """Call dbt in this process with the project's folders, and let go of the file afterwards.
+
+    Raises:
+        MallardError: the project does not parse.
+    """
     from dbt.adapters.duckdb.connections import DuckDBConnectionManager
     from dbt.cli.main import dbtRunner
 
@@ -433,21 +443,35 @@ def invoke_dbt(
     quiet = ["--log-level", "none", "--log-level-file", "info", "--no-use-colors"]
     with dbt_environment(settings, candidate_path):
         try:
-            result = dbtRunner(callbacks=[on_event]).invoke(
-                [*quiet, arguments[0], *folders, *arguments[1:]]
-            )
+            manifest = _parse(settings, [*quiet, "parse", *folders])
+            runner = dbtRunner(manifest=manifest, callbacks=[on_event])
+            result = runner.invoke([*quiet, arguments[0], *folders, *arguments[1:]])
         finally:
             # dbt keeps its connection, and with it the file's lock, for the life of the process.
             DuckDBConnectionManager.close_all_connections()
     return bool(result.success)
 
 
-def _last_error(settings: Settings) -> str:
-    log = settings.work / "logs" / "dbt.log"
-    if not log.exists():
-        return "no log was written"
-    lines = log.read_text(errors="replace").splitlines()
-    return "\n".join(lines[-15:])
+# The parsed project of this process, by what it was parsed from: parsing costs more than a small load.
+_parsed: dict[str, Any] = {}
+
+
+def _parse(settings: Settings, command: list[str]) -> Any:
+    """The project's manifest, a copy of its own for each run: running writes into it."""
+    from dbt.cli.main import dbtRunner
+
+    key = fingerprint_logic(settings, with_descriptions=True)
+    if key not in _parsed:
+        result = dbtRunner().invoke(command)
+        if result.exception or not result.success:
+            raise MallardError(
+                "The dbt project does not parse.",
+                where=str(DBT_PROJECT),
+                found=str(result.exception or _last_error(settings)),
+                mend="correct the file that is named; `make sql-tests` parses the whole project",
+            )
+        _parsed[key] = result.result
+    return _parsed[key].deepcopy()
 
 
 def dbt_failures(candidate: Candidate) -> list[dict[str, Any]]:

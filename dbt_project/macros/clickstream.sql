@@ -15,9 +15,10 @@
     outside the visitor, so this equals a full refresh.
 #}
 {% macro forget_touched_visitors() -%}
+    {% set touched_visitors = ref('int_touched_visitors') -%}
     {% if is_incremental() -%}
         delete from {{ this }}
-        where visitor_id in (select visitor_id from {{ ref('int_touched_visitors') }})
+        where visitor_id in (select visitor_id from {{ touched_visitors }})
     {%- endif %}
 {%- endmacro %}
 

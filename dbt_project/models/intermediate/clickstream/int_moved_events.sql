@@ -4,6 +4,7 @@
     unique_key='event_id',
 ) }}
 
+-- depends_on: {{ ref('int_new_event_rows') }}
 -- Events whose versions name several visitors: only the newest version's visitor has them.
 with rows_of_events as (
 
