@@ -27,6 +27,7 @@ from .compare import compare
 from .days import Clock
 from .facts import Facts, gather, orders_frame, sessions_frame
 from .landing import read_landing
+from .published import differences, read_marts
 from .seeds import ChannelRule, Seeds
 from .versions import Landing, as_of_day
 
@@ -43,8 +44,10 @@ __all__ = [
     "Reference",
     "Seeds",
     "compare",
+    "differences",
     "grain_of",
     "read_landing",
+    "read_marts",
     "warehouse",
 ]
 

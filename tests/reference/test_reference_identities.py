@@ -7,15 +7,27 @@ from datetime import date, timedelta
 from decimal import Decimal
 from functools import cache
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import duckdb
 import polars as pl
 import pytest
 
-from . import Reference, grain_of
+from . import Reference, differences, grain_of
 from .columns import MARTS, schema_of
 from .handmade import AS_OF, Shop, at
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SQL_TYPES = {
+    "date": "date",
+    "money": "decimal(18, 4)",
+    "count": "bigint",
+    "rate": "double",
+    "text": "varchar",
+    "flag": "boolean",
+}
 ADDITIVE = (
     "gmv",
     "placed_gmv",
@@ -203,3 +215,27 @@ def test_segments_hold_every_customer_once(seed: int) -> None:
     assert segments["customers"].sum() == customers.height > 0
     assert segments["moved_in"].sum() == segments["moved_out"].sum()
     assert ugly(seed).as_of == date(2025, 3, 10)
+
+
+def test_a_published_file_is_compared_mart_by_mart(tmp_path: Path) -> None:
+    reference = ugly(1)
+    path = tmp_path / "warehouse.duckdb"
+    with duckdb.connect(str(path)) as connection:
+        connection.execute("create schema marts")
+        for name in reference.marts.keys() - {"referral"}:
+            mart = reference.marts[name]
+            connection.register("mart", mart.to_arrow())
+            columns = ", ".join(
+                f"cast({column} as {SQL_TYPES[kind]}) as {column}"
+                for column, (kind, _) in MARTS[name].items()
+            )
+            connection.execute(f"create table marts.{name} as select {columns} from mart")
+        connection.execute("alter table marts.retention drop column retained")
+        connection.execute(
+            "update marts.gmv_daily set gmv = gmv + 0.0001 where dt = (select max(dt) from marts.gmv_daily)"
+        )
+    found = differences(path, reference)
+    assert set(found) == {"referral", "retention", "gmv_daily"}
+    assert found["referral"] == ["missing table"]
+    assert found["retention"] == ["missing column: retained"]
+    assert [sentence.split(" expected")[0] for sentence in found["gmv_daily"]] == ["dt=2025-03-10: gmv"]
