@@ -30,6 +30,7 @@ sessions as (
         any_value(session_id) as session_id,
         min(event_at) as started_at,
         max(event_at) as ended_at,
+        arg_min(event_id, event_number) as first_event_id,
         arg_min(dt, event_number) as dt,
         arg_min(is_bot, event_number) as is_bot,
         arg_max(customer_id, event_number) filter (where customer_id is not null)
@@ -106,6 +107,7 @@ select
     sessions.session_key,
     sessions.visitor_id,
     sessions.session_id,
+    sessions.first_event_id,
     coalesce(sessions.named_customer_id, visitors.customer_id) as customer_id,
     coalesce('c:' || sessions.named_customer_id, visitors.user_id) as user_id,
     coalesce(session_channels.campaign_id, '') as campaign_id,

@@ -32,7 +32,7 @@ begun as (
         dt,
         count(*) as sessions,
         sum(active_seconds) as active_seconds,
-        arg_min(channel, row(started_at, session_key)) as channel
+        arg_min(channel, row(started_at, first_event_id)) as channel
     from sessions
     where not is_bot
     group by user_id, dt

@@ -93,7 +93,7 @@ bot_user_agents as (
     select distinct agents.user_agent
     from (select distinct user_agent from happened where user_agent is not null) as agents
     inner join bot_agents
-        on regexp_matches(agents.user_agent, bot_agents.user_agent_pattern, 'i')
+        on contains(lower(agents.user_agent), lower(bot_agents.user_agent_pattern))
 
 ),
 

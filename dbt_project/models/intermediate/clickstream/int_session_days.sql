@@ -21,8 +21,6 @@ select
     events.visitor_id,
     events.session_key,
     sessions.user_id,
-    sessions.channel,
-    sessions.started_at,
     events.dt,
     events.is_bot,
     min(events.event_at) as first_event_at,
@@ -35,7 +33,5 @@ group by
     events.visitor_id,
     events.session_key,
     sessions.user_id,
-    sessions.channel,
-    sessions.started_at,
     events.dt,
     events.is_bot

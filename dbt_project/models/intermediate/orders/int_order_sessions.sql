@@ -36,7 +36,7 @@ by_session as (
 
     select
         orders.order_id,
-        arg_max(sessions.session_key, row(sessions.started_at, sessions.session_key))
+        arg_max(sessions.session_key, row(sessions.started_at, sessions.first_event_id))
             as session_key
     from orders
     inner join sessions
@@ -80,6 +80,7 @@ near_in_time as (
     select
         unmatched.order_id,
         sessions.session_key,
+        sessions.first_event_id,
         sessions.started_at
     from unmatched
     inner join sessions
@@ -93,6 +94,7 @@ near_in_time as (
     select
         unmatched.order_id,
         sessions.session_key,
+        sessions.first_event_id,
         sessions.started_at
     from unmatched
     inner join sessions
@@ -107,7 +109,7 @@ by_time as (
 
     select
         order_id,
-        arg_max(session_key, row(started_at, session_key)) as session_key
+        arg_max(session_key, row(started_at, first_event_id)) as session_key
     from near_in_time
     group by order_id
 
