@@ -107,9 +107,9 @@ class Settings:
     def with_shop(self, *, time_zone: str | None, currency: str | None) -> Settings:
         """The same warehouse with a shop's own zone and currency where the environment names none."""
         changes: dict[str, str] = {}
-        if time_zone and "MALLARD_TIME_ZONE" not in os.environ:
+        if time_zone and not os.environ.get("MALLARD_TIME_ZONE"):
             changes["time_zone"] = time_zone
-        if currency and "MALLARD_CURRENCY" not in os.environ:
+        if currency and not os.environ.get("MALLARD_CURRENCY"):
             changes["currency"] = currency
         return replace(self, **changes) if changes else self
 
