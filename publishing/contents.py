@@ -74,7 +74,7 @@ def measure_table(connection: duckdb.DuckDBPyConnection, schema: str, table: str
         ).fetchall()
     ]
     row: Any = connection.execute(
-        f"select count(*), coalesce(sum(hash({', '.join(map(identifier, columns))})::hugeint), 0)"  # noqa: S608
+        f"select count(*), coalesce(sum(hash({', '.join(map(identifier, columns))})::hugeint), 0)"
         f" from {identifier(schema)}.{identifier(table)}"
     ).fetchone()
     return TableState(rows=int(row[0]), checksum=f"{int(row[1]):x}")

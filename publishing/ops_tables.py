@@ -154,9 +154,7 @@ def _write_quality_results(
             [max(KEPT_QUALITY_RUNS - len(told), 0)],
         )
     rows = [
-        _quality_row(record, check)
-        for record in told[-KEPT_QUALITY_RUNS:]
-        for check in record.receipt.checks
+        _quality_row(record, check) for record in told[-KEPT_QUALITY_RUNS:] for check in record.receipt.checks
     ]
     if rows:
         insert_rows(connection, "ops.quality_results", rows)
@@ -198,12 +196,8 @@ def _write_freshness(connection: duckdb.DuckDBPyConnection, record: Record) -> N
         insert_rows(connection, "ops.freshness", rows)
 
 
-def insert_rows(
-    connection: duckdb.DuckDBPyConnection, table: str, rows: Sequence[Sequence[object]]
-) -> None:
+def insert_rows(connection: duckdb.DuckDBPyConnection, table: str, rows: Sequence[Sequence[object]]) -> None:
     """Insert a few hundred rows in one statement: a statement per row takes a millisecond each."""
     one = f"({', '.join('?' * len(rows[0]))})"
     values = [value for row in rows for value in row]
     connection.execute(f"insert into {table} values {', '.join([one] * len(rows))}", values)
-
-

@@ -24,7 +24,7 @@ class CheckResult:
 
     ``observed`` is the measured number (NULL where nothing was measured), ``expected`` the condition on it in
     words, ``reason`` why a person cares, ``message`` what happened, ``sql`` shows the rows, ``mend`` says
-    what to do.
+    what to do, ``since`` is the as_of of the first of the runs in a row that ended like this.
     """
 
     name: str
@@ -40,6 +40,7 @@ class CheckResult:
     message: str = ""
     sql: str = ""
     mend: str = ""
+    since: str = ""
 
     @property
     def blocks(self) -> bool:
@@ -108,7 +109,9 @@ class Receipt:
         times = Counter(check.name for check in self.checks)
         lines += [f"{name}: expected, but there is no result" for name in self.expected if not times[name]]
         lines += [f"{name}: {count} results for one check" for name, count in times.items() if count > 1]
-        lines += [f"{name}: a result that nobody expected" for name in sorted(set(times) - set(self.expected))]
+        lines += [
+            f"{name}: a result that nobody expected" for name in sorted(set(times) - set(self.expected))
+        ]
         if not self.expected:
             lines.append("no check was expected: the registry of checks is empty")
         return lines
@@ -135,7 +138,7 @@ class Receipt:
         for check in body["checks"]:
             if check["verdict"] == "passed":
                 # What a passed check is for stands in the registry; a year of receipts need not repeat it.
-                for text in ("reason", "message", "sql", "mend"):
+                for text in ("reason", "message", "sql", "mend", "since"):
                     del check[text]
         body["as_of"] = self.as_of.isoformat()
         body["passed"] = self.passed

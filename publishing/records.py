@@ -79,7 +79,9 @@ def store_record(settings: Settings, record: Record) -> Path:
 
 def record_refusal(settings: Settings, receipt: Receipt, reason: str = "") -> Path:
     """Keep the receipt of a candidate that is not published, with the reasons."""
-    why = reason or "; ".join(receipt.refusals)
+    refusals = receipt.refusals
+    more = f"; and {len(refusals) - 3} more" if refusals[3:] else ""
+    why = reason or "; ".join(refusals[:3]) + more
     return store_record(settings, Record(receipt, "refused", now(), why))
 
 

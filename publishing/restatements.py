@@ -166,7 +166,7 @@ def _compare(
         where old_value is null
             or new_value is null
             or abs(old_value - new_value) > $tolerance * greatest(abs(old_value), abs(new_value))
-        """,  # noqa: S608
+        """,
         {"until": told_until, "tolerance": RELATIVE_TOLERANCE},
     )
     days = connection.execute("select distinct dt from restated").fetchall()

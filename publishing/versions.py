@@ -296,7 +296,9 @@ def recover(settings: Settings, say: Callable[[str], None]) -> None:
                 continue
             if record.version == live:
                 records.change_state(settings, record, "published")
-                say(f"Version {live} was published by a run that died right after; its record is complete now.")
+                say(
+                    f"Version {live} was published by a run that died right after; its record is complete now."
+                )
             else:
                 version_path(settings, record.version).unlink(missing_ok=True)
                 records.change_state(settings, record, "abandoned", "the run died before readers saw it")
@@ -362,7 +364,9 @@ def _unrecorded(settings: Settings, version: int) -> Version:
         row: Any = connection.execute(
             "select run_id, as_of, published_at from ops.run inner join ops.publishes using (run_id, as_of)"
         ).fetchone()
-    return Version(version, path, row[0], row[1], row[2].astimezone(UTC).isoformat(), is_live=True, is_kept=True)
+    return Version(
+        version, path, row[0], row[1], row[2].astimezone(UTC).isoformat(), is_live=True, is_kept=True
+    )
 
 
 def _broken_link(settings: Settings, offered: Record | None) -> MallardError:

@@ -1,0 +1,212 @@
+"""dbt's tests as checks: expected from the manifest of the project, judged from the results of this very run."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from expectations.generated import built_marts
+from expectations.registry import Check
+from mallard.candidate import Candidate
+from publishing.receipt import CheckResult, Severity, Verdict
+
+# What dbt builds; ephemeral models are part of others.
+BUILT = frozenset({"model", "seed", "snapshot"})
+_MEND = "dbt's log under work/logs has the message; correct the model or the test and load again"
+
+
+def expected_dbt_checks(candidate: Candidate) -> list[Check]:
+    """A check per data test of the project, and four about the run as a whole.
+
+    Unit tests are not among them: they judge the code on made-up rows, not the candidate, and run in
+    ``make test``. Tests that a project disables are counted, not forgotten.
+    """
+    manifest = _read(candidate.target / "manifest.json")
+    return _run_checks() + [_test_check(name, node) for name, node in _tests(manifest).items()]
+
+
+def dbt_results(candidate: Candidate, connection: duckdb.DuckDBPyConnection) -> list[CheckResult]:
+    """What became of every expected dbt check."""
+    manifest = _read(candidate.target / "manifest.json")
+    results = _read(candidate.target / "run_results.json")
+    statuses = {one["unique_id"]: one for one in results.get("results", [])}
+    problem = _not_of_this_run(manifest, results, connection)
+    if problem:
+        # Results of another run say nothing about this candidate.
+        statuses = {}
+    findings = {
+        "results_are_of_this_run": [problem] if problem else [],
+        "every_model_was_built": _not_built(manifest, statuses),
+        "nothing_is_disabled": _disabled(manifest),
+        "every_mart_is_tested": _untested_marts(manifest),
+    }
+    judged = []
+    for check in _run_checks():
+        found = findings[check.name.removeprefix("dbt.")]
+        message = ", ".join(found[:5]) + (f" and {len(found) - 5} more" if found[5:] else "")
+        judged.append(_result(check, "failed" if found else "passed", float(len(found)), message))
+    for name, node in _tests(manifest).items():
+        judged.append(_judge(_test_check(name, node), node, statuses.get(node["unique_id"])))
+    return judged
+
+
+def _run_checks() -> list[Check]:
+    entries = [
+        ("results_are_of_this_run", "dbt's results are those of the run that built this candidate."),
+        ("every_model_was_built", "A model that failed or was skipped leaves yesterday's rows, or none."),
+        ("nothing_is_disabled", "A test or model that is switched off checks nothing."),
+        ("every_mart_is_tested", "A mart without a test of its own is published on trust."),
+    ]
+    return [
+        Check(
+            name=f"dbt.{name}",
+            suite="dbt",
+            gate="warehouse",
+            table="dbt",
+            columns="",
+            severity="block",
+            reason=reason,
+            mend=_MEND,
+            measure="given",
+        )
+        for name, reason in entries
+    ]
+
+
+def _tests(manifest: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """The data tests by their name; by dbt's whole id where two share a name."""
+    nodes = [node for node in manifest.get("nodes", {}).values() if node["resource_type"] == "test"]
+    times = Counter(node["name"] for node in nodes)
+    return {f"dbt.{node['name'] if times[node['name']] == 1 else node['unique_id']}": node for node in nodes}
+
+
+def _test_check(name: str, node: dict[str, Any]) -> Check:
+    model = (node.get("attached_node") or "").rsplit(".", 1)[-1] or ", ".join(
+        one.rsplit(".", 1)[-1] for one in node.get("depends_on", {}).get("nodes", [])
+    )
+    about = " ".join((node.get("description") or "").split()) or f"dbt's test {node['name']} holds"
+    return Check(
+        name=name,
+        suite="dbt",
+        gate="warehouse",
+        table=model,
+        columns=node.get("column_name") or "",
+        severity=_severity(node),
+        reason=about,
+        mend=_MEND,
+        measure="given",
+    )
+
+
+def _severity(node: dict[str, Any]) -> Severity:
+    return "warn" if str(node.get("config", {}).get("severity", "error")).lower() == "warn" else "block"
+
+
+def _judge(check: Check, node: dict[str, Any], result: dict[str, Any] | None) -> CheckResult:
+    sql = (result or {}).get("compiled_code") or node.get("compiled_code") or ""
+    if result is None:
+        return _result(check, "missing", None, "dbt did not run it", sql)
+    status, message = result["status"], " ".join((result.get("message") or "").split())
+    failures = result.get("failures")
+    observed = None if failures is None else float(failures)
+    verdicts: dict[str, Verdict] = {
+        "pass": "passed",
+        "warn": "warned" if check.severity == "warn" else "failed",
+        "fail": "failed",
+        "skipped": "missing",
+    }
+    verdict = verdicts.get(status, "errored")
+    if verdict == "missing":
+        message = "dbt skipped it: something that it depends on failed"
+    return _result(check, verdict, observed, message, sql)
+
+
+def _result(
+    check: Check, verdict: Verdict, observed: float | None, message: str, sql: str = ""
+) -> CheckResult:
+    is_fine = verdict == "passed"
+    return CheckResult(
+        name=check.name,
+        gate=check.gate,
+        suite=check.suite,
+        table=check.table,
+        columns=check.columns,
+        severity=check.severity,
+        verdict=verdict,
+        observed=observed,
+        expected="no failing row" if check.table != "dbt" else "none",
+        reason="" if is_fine else check.reason,
+        message="" if is_fine else message,
+        sql="" if is_fine else sql.strip(),
+        mend="" if is_fine else check.mend,
+    )
+
+
+def _not_of_this_run(
+    manifest: dict[str, Any], results: dict[str, Any], connection: duckdb.DuckDBPyConnection
+) -> str:
+    """Why the results are not this run's; empty if they are."""
+    if not manifest:
+        return "there is no manifest.json"
+    if not results:
+        return "there is no run_results.json"
+    ours, theirs = results["metadata"]["invocation_id"], manifest["metadata"]["invocation_id"]
+    if ours != theirs:
+        return f"the manifest is of dbt's invocation {theirs}, the results are of {ours}"
+    written = datetime.fromisoformat(results["metadata"]["generated_at"])
+    row: Any = connection.execute("select max(started_at) from ops.run").fetchone()
+    started = row[0]
+    if started is None or written < started:
+        return f"the results were written at {written}, before this run began at {started}"
+    return ""
+
+
+def _not_built(manifest: dict[str, Any], statuses: dict[str, dict[str, Any]]) -> list[str]:
+    missing = []
+    for unique_id, node in manifest.get("nodes", {}).items():
+        is_built = node["resource_type"] in BUILT and node["config"].get("materialized") != "ephemeral"
+        status = statuses.get(unique_id, {}).get("status", "not run")
+        if is_built and status != "success":
+            missing.append(f"{node['name']}: {status}")
+    if not manifest.get("nodes"):
+        missing.append("the project has no node")
+    return missing
+
+
+def _disabled(manifest: dict[str, Any]) -> list[str]:
+    return [node["name"] for nodes in manifest.get("disabled", {}).values() for node in nodes]
+
+
+def _untested_marts(manifest: dict[str, Any]) -> list[str]:
+    tested = {
+        dependency.rsplit(".", 1)[-1]
+        for node in _tests(manifest).values()
+        for dependency in node.get("depends_on", {}).get("nodes", [])
+    }
+    return [mart for mart in built_marts() if mart not in tested]
+
+
+def expected_tables(candidate: Candidate, database: str) -> set[str]:
+    """``schema.table`` of everything that the project builds into the candidate itself."""
+    manifest = _read(candidate.target / "manifest.json")
+    return {
+        f"{node['schema']}.{node.get('alias') or node['name']}"
+        for node in manifest.get("nodes", {}).values()
+        if node["resource_type"] in BUILT
+        and node["config"].get("materialized") not in {"view", "ephemeral"}
+        and node.get("database") in {database, None}
+    }
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """A JSON file of dbt's; empty where there is none, or it is damaged: then no test has run."""
+    try:
+        document = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return {}
+    return document if isinstance(document, dict) else {}

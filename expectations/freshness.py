@@ -1,0 +1,60 @@
+"""How old each feed's newest row is, at the end of the newest delivery day of any feed.
+
+No clock is read: a rebuild of old deliveries gives the same ages. What comes late is seen against the feeds
+that came.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import duckdb
+
+from expectations.registry import parameters
+from publishing.receipt import FeedFreshness
+
+# feed → its main table and the column that says when a row happened.
+MAIN_TABLES = {
+    "orders": ("orders", "ordered_at"),
+    "clickstream": ("events", "event_at"),
+    "channel_spend": ("channel_spend", "timezone(run.time_zone, spend_date::timestamp)"),
+}
+
+
+def measure_freshness(connection: duckdb.DuckDBPyConnection) -> tuple[FeedFreshness, ...]:
+    """The freshness of every feed; one of which nothing was ever landed is ``empty``."""
+    return tuple(_measure(connection, feed, table, instant) for feed, (table, instant) in MAIN_TABLES.items())
+
+
+def _measure(connection: duckdb.DuckDBPyConnection, feed: str, table: str, instant: str) -> FeedFreshness:
+    row: Any = connection.execute(
+        f"""
+        with newest as (
+            select
+                timezone(run.time_zone, (max(delivery) + 1)::timestamp) as ends_at,
+                max(delivery) filter (where feed = '{feed}' and table_name = '{table}') as delivery
+            from ops.load_audit
+            cross join ops.run as run
+            group by run.time_zone
+        ),
+        happened as (
+            -- A row from the future, by a wrong clock, must not make a feed look fresh for years.
+            select max({instant}) as instant
+            from landing.{feed}__{table}
+            cross join ops.run as run
+            where {instant} < (select ends_at from newest)
+        )
+        select
+            strftime(happened.instant, '%Y-%m-%dT%H:%M:%S+00:00'),
+            newest.delivery::varchar,
+            (epoch_us(newest.ends_at) - epoch_us(happened.instant)) / 3600e6
+        from newest
+        cross join happened
+        """
+    ).fetchone()
+    instant_text, delivery, age = row or (None, None, None)
+    limit = parameters()[f"freshness_hours_{feed}"]
+    if age is None:
+        return FeedFreshness(feed, table, instant_text, delivery, None, limit, "empty")
+    state: Literal["fresh", "stale"] = "stale" if age > limit else "fresh"
+    return FeedFreshness(feed, table, instant_text, delivery, float(age), limit, state)

@@ -1,0 +1,284 @@
+"""Checks that follow from something else: the contracts, the list of marts, and the gate's own health."""
+
+from __future__ import annotations
+
+import csv
+import functools
+from dataclasses import dataclass
+from pathlib import Path
+
+from expectations.registry import Check, Suite
+from publishing.contents import identifier, literal
+
+COLUMNS_FILE = Path(__file__).resolve().parent / "marts_columns.csv"
+# Shares and rates that may leave 0…1 by definition: people pay later than they visit, sell at a loss, or click
+# what was shown to them before.
+UNBOUNDED_RATES = frozenset({"conversion_rate", "click_rate", "margin_rate"})
+BOUNDED_RATES = frozenset({"stickiness", "cost_coverage"})
+
+_CONTRACT_MEND = "land the delivery again (mallard load); if it comes back, ingestion let through what the contract forbids"
+_MART_MEND = "correct the mart's model in dbt_project/models/marts and load again"
+
+
+@dataclass(frozen=True)
+class MartColumn:
+    """One column of a mart as METRICS.md promises it."""
+
+    name: str
+    sql_type: str
+    is_grain: bool
+
+
+@functools.cache
+def mart_columns() -> dict[str, tuple[MartColumn, ...]]:
+    """The promised columns of every mart, by its name."""
+    marts: dict[str, list[MartColumn]] = {}
+    with COLUMNS_FILE.open(newline="") as file:
+        for row in csv.DictReader(file):
+            column = MartColumn(row["column"], row["type"], row["grain"] == "grain")
+            marts.setdefault(row["table"], []).append(column)
+    return {mart: tuple(columns) for mart, columns in marts.items()}
+
+
+@functools.cache
+def built_marts() -> tuple[str, ...]:
+    """The marts that the dbt project has a model of: those are promised to readers by this code."""
+    models = Path(__file__).resolve().parent.parent / "dbt_project" / "models" / "marts"
+    return tuple(sorted(path.stem for path in models.rglob("*.sql")))
+
+
+def meta_suite() -> Suite:
+    """Is the gate itself whole? Measured by the gate, judged like everything else."""
+    entries = [
+        (
+            "tables_are_there",
+            "core, marts",
+            "A table that the dbt project builds is missing in the candidate.",
+            "see dbt's log under work/logs",
+        ),
+        (
+            "no_table_was_emptied",
+            "core, marts",
+            "A table that had rows in the published version has none.",
+            "correct the model that fills it; a table that may be empty from now on is a change to tell readers",
+        ),
+        (
+            "run_is_this_run",
+            "ops.run",
+            "The candidate file is of another run than the one that is audited.",
+            "run the load again",
+        ),
+        (
+            "no_suite_was_dropped",
+            "expectations",
+            "A suite that judged the published version is gone: fewer checks must not mean an easier gate.",
+            "put the suite back",
+        ),
+    ]
+    checks = tuple(
+        Check(
+            name=f"gate.{name}",
+            suite="gate",
+            gate="warehouse",
+            table=table,
+            columns="",
+            severity="block",
+            reason=reason,
+            mend=mend,
+            measure="given",
+        )
+        for name, table, reason, mend in entries
+    )
+    return Suite("gate", "", checks)
+
+
+def contract_suite() -> Suite:
+    """What was landed, against the contracts: columns, types, required values, allowed values, ranges.
+
+    Measured over the rows of new deliveries only: those of the others were when they were new.
+    """
+    from ingestion.contract import Column, Contract, read_contracts
+
+    def check(contract: Contract, name: str, columns: str, condition: str, reason: str) -> Check:
+        table = f"{contract.feed}__{contract.table}"
+        return Check(
+            name=f"contracts.{table}.{name}",
+            suite="contracts",
+            gate="landing",
+            table=f"landing.{table}",
+            columns=columns,
+            severity="block",
+            reason=reason,
+            mend=_CONTRACT_MEND,
+            measure="bad_rows",
+            sql=condition,
+            scanned=f"new_{table}",
+        )
+
+    def conditions(column: Column) -> list[tuple[str, str, str]]:
+        name = identifier(column.name)
+        found = []
+        if column.is_required:
+            empty = f"{name} is null" + (f" or {name} = ''" if column.kind == "text" else "")
+            found.append(("is_there", empty, f"{column.name} is required"))
+        if column.allowed:
+            words = ", ".join(map(literal, column.allowed))
+            found.append(
+                (
+                    "is_allowed",
+                    f"{name} not in ({words})",
+                    f"{column.name} has only the words of the contract",
+                )
+            )
+        if column.range_in_words:
+            outside = []
+            if column.minimum is not None:
+                sign = "<=" if column.is_minimum_exclusive else "<"
+                outside.append(f"{name} {sign} {literal(column.minimum)}::{column.sql_type}")
+            if column.maximum is not None:
+                outside.append(f"{name} > {literal(column.maximum)}::{column.sql_type}")
+            reason = f"{column.name} is {column.range_in_words}"
+            found.append(("is_in_range", " or ".join(outside), reason))
+        return found
+
+    checks = []
+    for contract in read_contracts().values():
+        table = f"{contract.feed}__{contract.table}"
+        checks.append(
+            Check(
+                name=f"contracts.{table}.has_its_columns",
+                suite="contracts",
+                gate="landing",
+                table=f"landing.{table}",
+                columns=", ".join(column.name for column in contract.columns),
+                severity="block",
+                reason="a landed file has every column of the contract, in its type",
+                mend=_CONTRACT_MEND,
+                measure="value",
+                sql=_schema_differences(table, {c.name: c.sql_type for c in contract.columns}),
+            )
+        )
+        checks += [
+            check(contract, f"{column.name}_{name}", column.name, condition, reason)
+            for column in contract.columns
+            for name, condition, reason in conditions(column)
+        ]
+    return Suite("contracts", "", tuple(checks))
+
+
+def _schema_differences(table: str, types: dict[str, str]) -> str:
+    """Counts contract columns that the new files lack or have in another type.
+
+    ``new_files_<table>`` lists (file, column); see ``landed.py``.
+    """
+    promised = ", ".join(
+        f"({literal(name)}, {literal('TIMESTAMP WITH TIME ZONE' if kind == 'TIMESTAMPTZ' else kind)})"
+        for name, kind in types.items()
+    )
+    return f"""
+        select
+            (
+                select count(*)
+                from (values {promised}) as promised (name, kind)
+                left join (describe select * from new_{table}) as found on found.column_name = promised.name
+                where found.column_type is distinct from promised.kind
+            )
+            + (
+                select count(*)
+                from (select distinct file_name from new_files_{table}) as files
+                cross join (values {promised}) as promised (name, kind)
+                left join new_files_{table} as found
+                    on found.file_name = files.file_name and found.column_name = promised.name
+                where found.column_name is null
+            )
+    """.strip()
+
+
+def mart_checks() -> tuple[Check, ...]:
+    """What holds for every mart: its columns and types, its grain, finite rates, counts from 0 on."""
+    checks: list[Check] = []
+    for mart in built_marts():
+        columns = mart_columns().get(mart)
+        if columns:
+            checks += _checks_of_mart(mart, columns)
+    return tuple(checks)
+
+
+def _checks_of_mart(mart: str, columns: tuple[MartColumn, ...]) -> list[Check]:
+    def check(name: str, about: str, measure: str, sql: str, reason: str) -> Check:
+        return Check(
+            name=f"marts.{mart}.{name}",
+            suite="marts",
+            gate="warehouse",
+            table=f"marts.{mart}",
+            columns=about,
+            severity="block",
+            reason=reason,
+            mend=_MART_MEND,
+            measure="bad_rows" if measure == "bad_rows" else "rows",
+            sql=sql,
+        )
+
+    grain = [column.name for column in columns if column.is_grain]
+    keys = ", ".join(map(identifier, grain))
+    promised = ", ".join(f"({literal(column.name)}, {literal(column.sql_type)})" for column in columns)
+    checks = [
+        check(
+            "has_its_columns",
+            ", ".join(column.name for column in columns),
+            "rows",
+            f"""
+            select promised.name, promised.kind, found.data_type
+            from (values {promised}) as promised (name, kind)
+            left join duckdb_columns() as found
+                on found.database_name = current_database()
+                and found.schema_name = 'marts'
+                and found.table_name = {literal(mart)}
+                and found.column_name = promised.name
+            where found.data_type is distinct from promised.kind
+            """.strip(),
+            "BI tools read these columns in these types",
+        ),
+        check(
+            "grain_is_unique",
+            ", ".join(grain),
+            "rows",
+            f"select {keys}, count(*) from marts.{mart} group by {keys} having count(*) > 1",
+            "a row that is there twice counts twice",
+        ),
+        check(
+            "grain_is_there",
+            ", ".join(grain),
+            "bad_rows",
+            " or ".join(f"{identifier(name)} is null" for name in grain),
+            "a row that belongs to nothing is found by no filter",
+        ),
+    ]
+    figures = [column for column in columns if not column.is_grain]
+    doubles = [column.name for column in figures if column.sql_type == "DOUBLE"]
+    shares = [name for name in doubles if is_share(name)]
+    counts = [column.name for column in figures if column.sql_type == "BIGINT"]
+    if doubles:
+        condition = " or ".join(f"not isfinite({identifier(name)})" for name in doubles)
+        reason = "a rate without a denominator is NULL, never infinite and never not-a-number"
+        checks.append(check("rates_are_finite", ", ".join(doubles), "bad_rows", condition, reason))
+    if shares:
+        condition = " or ".join(f"{identifier(name)} not between 0 and 1" for name in shares)
+        checks.append(
+            check(
+                "rates_are_shares", ", ".join(shares), "bad_rows", condition, "a share of a whole is in 0…1"
+            )
+        )
+    if counts:
+        condition = " or ".join(f"{identifier(name)} < 0" for name in counts)
+        checks.append(
+            check("counts_are_counts", ", ".join(counts), "bad_rows", condition, "a count is 0 or more")
+        )
+    return checks
+
+
+def is_share(column: str) -> bool:
+    """Whether a DOUBLE column of a mart is a share of a whole, in 0…1."""
+    if column in BOUNDED_RATES:
+        return True
+    return column.endswith(("_rate", "_share")) and column not in UNBOUNDED_RATES

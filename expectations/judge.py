@@ -1,0 +1,83 @@
+"""Judging: Great Expectations says of each measured number whether it is what was expected.
+
+Importing this module imports Great Expectations, 7 to 10 s of CPU: only the gate does so, once per process,
+and runs each suite in one validation. DuckDB has done the scanning: what is judged is a frame of one row with a
+column per check.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+# Read when the library is imported.
+os.environ["GX_ANALYTICS_ENABLED"] = "false"
+
+import great_expectations as gx
+import pandas as pd
+from great_expectations.data_context.types.base import ProgressBarsConfig
+
+from expectations.registry import Check
+
+logging.getLogger("great_expectations").setLevel(logging.ERROR)
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """Whether a check's number is as expected; ``error`` says why that could not be told."""
+
+    is_met: bool
+    error: str = ""
+
+
+class Judge:
+    """One ephemeral context for all suites of an audit."""
+
+    def __init__(self) -> None:
+        self._context = gx.get_context(mode="ephemeral")
+        self._context.variables.progress_bars = ProgressBarsConfig(globally=False, metric_calculations=False)
+        source = self._context.data_sources.add_pandas("measurements")
+        self._asset = source.add_dataframe_asset("profile")
+
+    def judge(
+        self, suite_name: str, checks: Sequence[Check], observed: Mapping[str, float]
+    ) -> dict[str, Judgement]:
+        """Run one suite over the numbers of its checks. Checks without a number must not be among them.
+
+        Returns:
+            The judgements by check; a check that the library gave no result for has none.
+        """
+        if not checks:
+            return {}
+        frame = pd.DataFrame([{check.name: observed[check.name] for check in checks}], dtype="float64")
+        suite = self._context.suites.add(
+            gx.ExpectationSuite(name=suite_name, expectations=[expectation_of(check) for check in checks])
+        )
+        batch = self._asset.add_batch_definition_whole_dataframe(suite_name)
+        validation = gx.ValidationDefinition(name=suite_name, data=batch, suite=suite)
+        # Booleans only: no value of the data is copied into results.
+        outcome = validation.run(batch_parameters={"dataframe": frame}, result_format="BOOLEAN_ONLY")
+        judgements = {}
+        for result in outcome.results:
+            config = result.expectation_config
+            raised = result.exception_info or {}
+            error = ""
+            if raised.get("raised_exception"):
+                error = str(raised.get("exception_message"))
+            elif not {"raised_exception"} & raised.keys() and raised:
+                # An exception in a metric is reported per metric.
+                error = "; ".join(str(one.get("exception_message")) for one in raised.values())
+            judgements[config.meta["check"]] = Judgement(bool(result.success), error)
+        return judgements
+
+
+def expectation_of(check: Check) -> gx.expectations.Expectation:
+    """The expectation over a check's column of measurements."""
+    return gx.expectations.ExpectColumnMaxToBeBetween(
+        column=check.name,
+        min_value=check.at_least,
+        max_value=check.at_most,
+        meta={"check": check.name, "severity": check.severity, "reason": check.reason},
+    )

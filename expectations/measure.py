@@ -1,0 +1,96 @@
+"""Measuring: DuckDB scans, and each check becomes one number."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import duckdb
+
+from expectations.landed import Given
+from expectations.registry import Check, Suite
+from publishing.contents import identifier
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What a check's measurement gave: a number, or why there is none."""
+
+    observed: float | None
+    message: str = ""
+    error: str = ""
+
+
+def measure_suite(
+    connection: duckdb.DuckDBPyConnection, suite: Suite, given: Mapping[str, Given]
+) -> dict[str, Measured]:
+    """Measure every check of a suite, by name. A measurement that raises is an error of that check alone."""
+    failure = ""
+    if suite.prepare:
+        try:
+            connection.execute(suite.prepare)
+        except duckdb.Error as error:
+            failure = f"the suite could not be prepared: {_say(error)}"
+    measured: dict[str, Measured] = {}
+    scans: dict[str, list[Check]] = defaultdict(list)
+    for check in suite.checks:
+        if check.measure == "given":
+            measured[check.name] = _measure_given(check, given)
+        elif check.measure == "bad_rows":
+            scans[check.relation].append(check)
+        else:
+            measured[check.name] = _measure_query(connection, check, failure)
+    for relation, checks in scans.items():
+        measured |= _scan(connection, relation, checks)
+    return measured
+
+
+def _measure_given(check: Check, given: Mapping[str, Given]) -> Measured:
+    number = given.get(check.name)
+    if number is None:
+        return Measured(None, error="nothing was measured")
+    return Measured(number.observed, number.message)
+
+
+def _measure_query(connection: duckdb.DuckDBPyConnection, check: Check, failure: str) -> Measured:
+    sql = f"select count(*) from ({check.sql}\n)" if check.measure == "rows" else check.sql
+    try:
+        rows = connection.execute(sql).fetchall()
+    except duckdb.Error as error:
+        return Measured(None, error=failure or _say(error))
+    if len(rows) != 1 or len(rows[0]) != 1:
+        return Measured(None, error=f"the query gave {len(rows)} rows, not one number")
+    return _number(rows[0][0])
+
+
+def _scan(
+    connection: duckdb.DuckDBPyConnection, relation: str, checks: Sequence[Check]
+) -> dict[str, Measured]:
+    """Count the bad rows of all checks of a relation in one pass over it."""
+    counts = ", ".join(f"count(*) filter (where {check.sql}) as {identifier(check.name)}" for check in checks)
+    try:
+        row: Any = connection.execute(f"select {counts} from {relation}").fetchone()
+    except duckdb.Error as error:
+        if len(checks) == 1:
+            return {checks[0].name: Measured(None, error=_say(error))}
+        # One of them is at fault: the others must not be blamed for it.
+        apart = [_scan(connection, relation, [check]) for check in checks]
+        return {name: measured for one in apart for name, measured in one.items()}
+    return {check.name: _number(value) for check, value in zip(checks, row, strict=True)}
+
+
+def _number(value: Any) -> Measured:
+    if value is None:
+        return Measured(None, error="the measurement gave nothing: NULL is not a number to judge")
+    try:
+        return Measured(float(value))
+    except (TypeError, ValueError):
+        return Measured(None, error=f"the measurement gave {value!r}, which is not a number")
+
+
+def _say(error: duckdb.Error) -> str:
+    """The first lines of a database error: the rest repeats the query."""
+    lines = [line for line in str(error).splitlines() if line.strip()]
+    return " ".join(lines[:2])

@@ -1,0 +1,206 @@
+"""The verdict as people read it: one screen in a terminal, plain lines in a log, a page per run."""
+
+from __future__ import annotations
+
+import html
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from expectations.registry import read_suites
+from mallard.settings import Settings
+from publishing.receipt import CheckResult, Receipt
+from publishing.records import write_durably
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+# One screen: what does not fit is in the report.
+SHOWN_REFUSALS = 6
+SHOWN_WARNINGS = 6
+SHOWN_SQL = 400
+_ORDER = {"errored": 0, "missing": 1, "failed": 2, "warned": 3, "passed": 4}
+
+
+def report_path(settings: Settings, receipt: Receipt) -> Path:
+    """Where the page of a run's verdict lies."""
+    name = "".join(letter if letter.isalnum() or letter in "._" else "_" for letter in receipt.run_id)
+    return settings.reports / f"gate-{name}.html"
+
+
+def render_text(receipt: Receipt) -> str:
+    """The verdict as plain lines: what failed, where, how many, since when, how to see it, what to do."""
+    lines = [headline(receipt)]
+    lost = _without_result(receipt)
+    for check in _blocking(receipt)[:SHOWN_REFUSALS]:
+        lines += [
+            "",
+            f"✗ {check.name}: {check.verdict}",
+            *(f"    {label}: {text}" for label, text in _parts(check)),
+        ]
+    lines += [f"✗ {line}" for line in lost[:SHOWN_REFUSALS]]
+    hidden = max(len(receipt.blocking) - SHOWN_REFUSALS, 0) + max(len(lost) - SHOWN_REFUSALS, 0)
+    if hidden:
+        lines += ["", f"… and {hidden} more that block."]
+    if receipt.warnings:
+        lines += ["", "Told, and not the reason:"]
+        lines += [f"  ! {check.name}: {check.message}" for check in receipt.warnings[:SHOWN_WARNINGS]]
+        if receipt.warnings[SHOWN_WARNINGS:]:
+            lines.append(f"  … and {len(receipt.warnings) - SHOWN_WARNINGS} more")
+    lines += ["", f"All of it: reports/gate-{receipt.run_id}.html"]
+    return "\n".join(lines)
+
+
+def render_verdict(receipt: Receipt) -> RenderableType:
+    """The verdict for a terminal, as ``render_text`` has it."""
+    from rich.console import Group
+    from rich.table import Table
+    from rich.text import Text
+
+    parts: list[RenderableType] = [
+        Text(headline(receipt), style="bold green" if receipt.passed else "bold red")
+    ]
+    for check in _blocking(receipt)[:SHOWN_REFUSALS]:
+        table = Table.grid(padding=(0, 1))
+        table.add_column(style="dim", no_wrap=True)
+        table.add_column(overflow="fold")
+        table.add_row("✗", Text(f"{check.name}: {check.verdict}", style="bold red"))
+        for label, text in _parts(check):
+            table.add_row(label, Text(text))
+        parts += [Text(""), table]
+    parts += [Text(f"✗ {line}", style="bold red") for line in _without_result(receipt)[:SHOWN_REFUSALS]]
+    for check in receipt.warnings[:SHOWN_WARNINGS]:
+        parts.append(Text(f"! {check.name}: {check.message}", style="yellow"))
+    hidden = len(receipt.blocking[SHOWN_REFUSALS:]) + len(receipt.warnings[SHOWN_WARNINGS:])
+    if hidden:
+        parts.append(Text(f"… and {hidden} more in reports/gate-{receipt.run_id}.html", style="dim"))
+    return Group(*parts)
+
+
+def headline(receipt: Receipt) -> str:
+    """One sentence: may it be published, and how many checks said what."""
+    ran = len(receipt.checks) - receipt.count("missing")
+    counted = f"{ran} of {len(receipt.expected)} checks ran, {len(receipt.warnings)} warned"
+    if receipt.passed:
+        return f"Version {receipt.version} may be published: {counted}, none that blocks failed."
+    return (
+        f"Version {receipt.version} is not published: {len(receipt.refusals)} reasons ({counted}). "
+        f"The published version is untouched."
+    )
+
+
+def _blocking(receipt: Receipt) -> list[CheckResult]:
+    return sorted(receipt.blocking, key=lambda check: (_ORDER[check.verdict], check.name))
+
+
+def _without_result(receipt: Receipt) -> list[str]:
+    """Refusals that no check's result tells of."""
+    told = tuple(f"{check.name}: {check.verdict}" for check in receipt.blocking)
+    return [line for line in receipt.refusals if not line.startswith(told)]
+
+
+def _parts(check: CheckResult) -> Iterator[tuple[str, str]]:
+    where = f"{check.table} ({check.columns})" if check.columns else check.table
+    yield "where", where
+    if check.message:
+        yield "found", check.message
+    yield "why it matters", check.reason
+    if check.since:
+        yield "since", f"the load up to {check.since}"
+    if check.sql:
+        one_line = " ".join(check.sql.split())
+        yield (
+            "see it",
+            one_line if len(one_line) <= SHOWN_SQL else f"{one_line[:SHOWN_SQL]} … (whole in the report)",
+        )
+    if check.mend:
+        yield "to mend", check.mend
+
+
+def write_report(settings: Settings, receipt: Receipt) -> Path:
+    """Write the run's page and the same as JSON beside it.
+
+    Returns:
+        The page.
+    """
+    path = report_path(settings, receipt)
+    write_durably(path.with_suffix(".json"), json.dumps(receipt.to_json(), indent=1))
+    write_durably(path, render_page(receipt))
+    return path
+
+
+def render_page(receipt: Receipt) -> str:
+    """The whole verdict as one HTML page that needs nothing else, not even the network."""
+    prepared = {suite.name: suite.prepare for suite in read_suites()}
+    checks = sorted(receipt.checks, key=lambda check: (_ORDER[check.verdict], check.suite, check.name))
+    rows = "\n".join(_row(check, prepared.get(check.suite, "")) for check in checks)
+    lost = "".join(f"<li>{html.escape(line)}</li>" for line in _without_result(receipt))
+    tables = "\n".join(
+        f"<tr><td>{html.escape(name)}</td><td class=n>{state.rows:,}</td><td><code>{state.checksum}</code></td></tr>"
+        for name, state in sorted(receipt.tables.items())
+    )
+    feeds = "\n".join(
+        f"<tr><td>{feed.feed}</td><td>{feed.newest_instant or ''}</td><td>{feed.newest_delivery or ''}</td>"
+        f"<td class=n>{'' if feed.age_hours is None else f'{feed.age_hours:.1f}'}</td>"
+        f"<td class=n>{feed.limit_hours:g}</td><td>{feed.state}</td></tr>"
+        for feed in receipt.freshness
+    )
+    base = "nothing" if receipt.base_version is None else f"version {receipt.base_version}"
+    return f"""<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Gate of version {receipt.version}</title>
+<style>
+  body {{ font: 15px/1.45 system-ui, sans-serif; margin: 2rem auto; max-width: 70rem; padding: 0 1rem; color: #1c2024; }}
+  table {{ border-collapse: collapse; width: 100%; margin: 1rem 0 2rem; }}
+  th, td {{ border-bottom: 1px solid #d8dde2; padding: .35rem .5rem; text-align: left; vertical-align: top; }}
+  .n {{ text-align: right; font-variant-numeric: tabular-nums; }}
+  .failed, .errored, .missing {{ color: #a3180e; font-weight: 600; }}
+  .warned {{ color: #8a5a00; font-weight: 600; }}
+  .passed {{ color: #1a7f37; }}
+  pre {{ white-space: pre-wrap; background: #f4f6f8; padding: .5rem; margin: .3rem 0; }}
+  small {{ color: #5a646e; }}
+</style>
+<h1 class="{"passed" if receipt.passed else "failed"}">{html.escape(headline(receipt))}</h1>
+<p>Run {html.escape(receipt.run_id)}, up to {receipt.as_of}, upon {base}; {len(receipt.input_deliveries)} new
+deliveries; code {html.escape(receipt.code_version)}; audited {receipt.audited_at} in {receipt.audit_seconds:g} s
+by {html.escape(receipt.engine)}.</p>
+<ul>{lost}</ul>
+<h2>Checks</h2>
+<table>
+<tr><th>verdict</th><th>check</th><th>where</th><th class=n>observed</th><th>expected</th></tr>
+{rows}
+</table>
+<h2>Freshness</h2>
+<table>
+<tr><th>feed</th><th>newest row</th><th>newest delivery</th><th class=n>age, hours</th><th class=n>limit</th><th>state</th></tr>
+{feeds}
+</table>
+<h2>Tables that were audited</h2>
+<table>
+<tr><th>table</th><th class=n>rows</th><th>checksum</th></tr>
+{tables}
+</table>
+</html>
+"""
+
+
+def _row(check: CheckResult, prepared: str) -> str:
+    observed = "" if check.observed is None else f"{check.observed:,.10g}"
+    more = ""
+    if check.verdict != "passed":
+        said = "".join(
+            f"<br><small>{label}:</small> {html.escape(text)}"
+            for label, text in _parts(check)
+            if label not in {"where", "see it"}
+        )
+        sql = f"{prepared.strip()}\n\n{check.sql}" if prepared and "gate_" in check.sql else check.sql
+        shown = f"<details><summary>see it</summary><pre>{html.escape(sql)}</pre></details>" if sql else ""
+        more = said + shown
+    return (
+        f'<tr><td class="{check.verdict}">{check.verdict}</td><td>{html.escape(check.name)}{more}</td>'
+        f"<td>{html.escape(check.table)}<br><small>{html.escape(check.columns)}</small></td>"
+        f"<td class=n>{observed}</td><td>{html.escape(check.expected)}<br><small>{check.severity}</small></td></tr>"
+    )
