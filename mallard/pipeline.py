@@ -34,7 +34,7 @@ def ingest(
     Args:
         feeds: the feeds to land; None: all that the source declares.
         first, last: delivery days, both included; None: no limit.
-        source: a name in the source registry; None: those that MALLARD_SOURCES names.
+        source: a name in the source registry; None: all that are enabled there.
         inbox: the folder to read the inbox source from; None: the one of the registry.
 
     Raises:
@@ -43,13 +43,12 @@ def ingest(
     """
     from ingestion.deliveries import plan
     from ingestion.landing import land
-    from ingestion.registry import find_source, read_registry
+    from ingestion.registry import choose_sources
 
-    registry = read_registry(settings.sources_file)
     deliveries = [
         delivery
-        for name in ([source] if source else settings.source_names)
-        for delivery in plan(settings, find_source(registry, name), feeds, first, last, inbox)
+        for chosen in choose_sources(settings, source)
+        for delivery in plan(settings, chosen, feeds, first, last, inbox)
     ]
     report = land(settings, deliveries, progress)
     if report.refused:
@@ -71,11 +70,11 @@ def shop_settings(settings: Settings) -> Settings:
     from ingestion.landing import read_manifests
     from ingestion.registry import read_registry
 
-    registry = read_registry(settings.sources_file)
+    registry = read_registry(settings)
     for name in sorted({manifest.source for manifest in read_manifests(settings)}):
         if name in registry:
-            known = registry[name]
-            settings = settings.with_shop(time_zone=known.shop_time_zone, currency=known.shop_currency)
+            shop = registry[name].shop
+            settings = settings.with_shop(time_zone=shop.time_zone, currency=shop.currency)
     return settings
 
 

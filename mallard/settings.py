@@ -30,7 +30,6 @@ class Settings:
     home: Path
     time_zone: str = "UTC"
     currency: str = "USD"
-    source_names: tuple[str, ...] = ("inbox",)
     sources_file: Path = REGISTRY
 
     def __post_init__(self) -> None:
@@ -121,12 +120,10 @@ def from_environment() -> Settings:
         SettingsError: a variable is set to what cannot be used.
     """
     home = os.environ.get("MALLARD_HOME") or str(CHECKOUT / "var")
-    sources_file = os.environ.get("MALLARD_SOURCES_FILE")
-    names = os.environ.get("MALLARD_SOURCES") or "inbox"
+    sources_file = os.environ.get("MALLARD_SOURCES")
     return Settings(
         home=Path(home).expanduser().resolve(),
         time_zone=os.environ.get("MALLARD_TIME_ZONE") or "UTC",
         currency=os.environ.get("MALLARD_CURRENCY") or "USD",
-        source_names=tuple(name.strip() for name in names.split(",") if name.strip()),
         sources_file=Path(sources_file).resolve() if sources_file else REGISTRY,
     )

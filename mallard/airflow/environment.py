@@ -45,8 +45,7 @@ def environment(settings: Settings) -> dict[str, str]:
     kept = _secrets(home)
     ours = {
         "MALLARD_HOME": str(settings.home),
-        "MALLARD_SOURCES": ",".join(settings.source_names),
-        "MALLARD_SOURCES_FILE": str(settings.sources_file),
+        "MALLARD_SOURCES": str(settings.sources_file),
         "AIRFLOW_HOME": str(home),
         "AIRFLOW__CORE__DAGS_FOLDER": str(CHECKOUT / "dags"),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
