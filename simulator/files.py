@@ -1,0 +1,202 @@
+"""Writing deliveries: columns of numbers become files, byte for byte the same each time."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import json
+import shutil
+from collections import Counter
+from functools import cache
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+
+from simulator.arrays import Ints, Rows
+from simulator.layout import DATE, INT, MONEY, RATE, TIME, Defect, Table, Words
+
+FORMATS = ("mixed", "csv", "jsonl", "parquet")
+_BAD_ID = "bad-"
+_MANY_ROWS = 200
+"""Only files of at least as many rows get a bad one: it stays within the 1 % that a contract allows."""
+
+
+class Inbox:
+    """Writes files into ``<out>/<feed>/<table>/<day>.<ending>``."""
+
+    def __init__(self, out: Path, *, format: str, faults: frozenset[str], new_column_from: str) -> None:  # noqa: A002 - the word of the command line
+        self.out = out
+        self.format = format
+        self.faults = faults
+        self.new_column_from = new_column_from
+        self.rows: Counter[str] = Counter()
+        self.files = 0
+        self.bad_rows: dict[str, Counter[str]] = {}
+        self._projections: dict[tuple[str, bool], tuple[str, list[str]]] = {}
+        self._connection = duckdb.connect(config={"threads": 1})
+        self._connection.execute("set TimeZone = 'UTC'")
+
+    def __enter__(self) -> Inbox:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._connection.close()
+
+    def write(self, table: Table, day: str, batches: list[Rows]) -> None:
+        """Write a table's delivery of a day. Nothing is written where there are no rows."""
+        size = sum(len(next(iter(batch.values()))) for batch in batches)
+        if not size:
+            return
+        ending = table.mixed if self.format == "mixed" else self.format
+        is_text = not ending.endswith("parquet")
+        delivered = pa.Table.from_batches([_batch(table, batch, is_text=is_text) for batch in batches])
+        self._connection.register("delivered", delivered)
+        path = self.out / table.feed / table.name / f"{day}.{ending}"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        sql, names = self._projection(table, is_text=is_text)
+        if "new_columns" in self.faults and day >= self.new_column_from:
+            sql, names = f"select *, 'x' || {len(table.name)} as shop_note from ({sql})", [*names, "shop_note"]
+        defects = self._defects(table, size, is_text=is_text)
+        plain = path.with_name(f"{day}.{ending.removesuffix('.gz')}")
+        if is_text:
+            self._copy(sql, plain)
+            self._append(sql, names, plain, defects)
+            if plain != path:
+                _compress(plain, path)
+        else:
+            for number, defect in enumerate(defects):
+                sql = f"({sql}) union all ({self._bad_row(sql, names, defect, day, number)})"
+            self._copy(sql, plain)
+        self._connection.unregister("delivered")
+        self.rows[table.name] += size + len(defects)
+        self.files += 1
+
+    def _copy(self, sql: str, path: Path) -> None:
+        options = {
+            ".csv": "format csv, header true",
+            ".jsonl": "format json",
+            ".parquet": "format parquet, compression zstd",
+        }[path.suffix]
+        self._connection.execute(f"copy ({sql}) to '{str(path).replace(chr(39), chr(39) * 2)}' ({options})")
+
+    def _projection(self, table: Table, *, is_text: bool) -> tuple[str, list[str]]:
+        """SQL from memory's columns to the delivered ones; in text files, instants and money are texts."""
+        found = self._projections.get((table.name, is_text))
+        if found:
+            return found
+        columns = ", ".join(f"{sql} as {name}" for name, sql in table.columns.items())
+        sql = f"select {columns} from delivered"
+        described = self._connection.execute(f"describe {sql}").fetchall()
+        if is_text:
+            texts = []
+            for name, kind, *_ in described:
+                if kind == "TIMESTAMP":
+                    texts.append(f"strftime({name}, '%Y-%m-%dT%H:%M:%S.%gZ') as {name}")
+                elif kind.startswith("DECIMAL") or kind == "DATE":
+                    texts.append(f"{name}::varchar as {name}")
+                else:
+                    texts.append(name)
+            sql = f"select {', '.join(texts)} from ({sql})"
+        found = sql, [row[0] for row in described]
+        self._projections[table.name, is_text] = found
+        return found
+
+    def _defects(self, table: Table, size: int, *, is_text: bool) -> list[Defect]:
+        """The defects of this file, each once, one per 200 rows at most."""
+        if "bad_rows" not in self.faults or size < _MANY_ROWS:
+            return []
+        fitting = [defect for defect in table.defects if is_text or defect.sql]
+        chosen = fitting[: size // _MANY_ROWS]
+        self.bad_rows.setdefault(table.name, Counter()).update(defect.reason for defect in chosen)
+        return chosen
+
+    def _bad_row(self, sql: str, names: list[str], defect: Defect, day: str, number: int) -> str:
+        """SQL for one more row with a key of its own, spoilt in one column."""
+        key = names[0]
+        replaced = {key: f"'{_BAD_ID}{day}-{number}'"} | ({defect.column: defect.sql} if defect.sql else {})
+        changes = ", ".join(f"{value} as {name}" for name, value in replaced.items())
+        return f"select * replace ({changes}) from ({sql}) limit 1"
+
+    def _append(self, sql: str, names: list[str], path: Path, defects: list[Defect]) -> None:
+        """Add bad rows at the end of a text file, which is where a reader that samples does not look."""
+        for number, defect in enumerate(defects):
+            row = self._connection.execute(self._bad_row(sql, names, defect, path.name.split(".")[0], number)).fetchone()
+            values: dict[str, Any] = dict(zip(names, row or (), strict=True))
+            if defect.text:
+                values[defect.column] = defect.text
+            with path.open("a", encoding="utf-8", newline="") as file:
+                if path.suffix == ".csv":
+                    line = io.StringIO()
+                    csv.writer(line, lineterminator="\n").writerow(values.values())
+                    file.write(line.getvalue())
+                else:
+                    file.write(json.dumps(values, ensure_ascii=False, separators=(",", ":")) + "\n")
+
+
+def write_parquet(path: Path, columns: Rows, kinds: dict[str, str | Words]) -> None:
+    """Write rows as they are in memory: the truth's files."""
+    import pyarrow.parquet as pq
+
+    arrays = {name: _array(kind, columns[kind.column if isinstance(kind, Words) else name], is_text=False) for name, kind in kinds.items()}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(pa.table(arrays), path, compression="zstd")
+
+
+def _batch(table: Table, rows: Rows, *, is_text: bool) -> Any:
+    arrays = [
+        _array(kind, rows[kind.column if isinstance(kind, Words) else name], is_text=is_text)
+        for name, kind in table.kinds.items()
+    ]
+    return pa.RecordBatch.from_arrays(arrays, names=list(table.kinds))
+
+
+def _array(kind: str | Words, values: Ints, *, is_text: bool) -> Any:
+    """A column of numbers as Arrow has it; negative ones are missing, except in signed money.
+
+    The arrays are made from their bytes: it is exact, and does not load pandas.
+    """
+    valid = None
+    if kind != "signed_money" and len(values) and int(values.min()) < 0:
+        valid = pa.py_buffer(np.packbits(values >= 0, bitorder="little"))
+
+    def array(type_: Any, content: Any) -> Any:
+        return pa.Array.from_buffers(type_, len(values), [valid, pa.py_buffer(np.ascontiguousarray(content))])
+
+    if isinstance(kind, Words):
+        codes = array(pa.int32(), np.maximum(values, 0).astype(np.int32))
+        return pa.DictionaryArray.from_arrays(codes, _texts(tuple(kind.words)))
+    if kind == TIME:
+        return array(pa.timestamp("us", tz=None if is_text else "UTC"), values * 1000)
+    if kind == DATE:
+        return array(pa.date32(), values.astype(np.int32))
+    if kind == "flag":
+        return array(pa.bool_(), np.packbits(values > 0, bitorder="little"))
+    if kind in (MONEY, "signed_money", RATE):
+        # Rates are in millionths and have ten places.
+        words = np.empty((len(values), 2), dtype=np.int64)
+        words[:, 0] = values * 10_000 if kind == RATE else values
+        words[:, 1] = values >> 63
+        return array(pa.decimal128(20, 10) if kind == RATE else pa.decimal128(18, 4), words)
+    return array(pa.int64(), values.astype(np.int64, copy=False))
+
+
+@cache
+def _texts(words: tuple[str | None, ...]) -> Any:
+    encoded = [(word or "").encode() for word in words]
+    offsets = np.cumsum([0, *map(len, encoded)]).astype(np.int32)
+    valid = np.packbits([word is not None for word in words], bitorder="little")
+    return pa.StringArray.from_buffers(
+        len(words), pa.py_buffer(offsets), pa.py_buffer(b"".join(encoded)), pa.py_buffer(valid)
+    )
+
+
+def _compress(plain: Path, path: Path) -> None:
+    """Gzip a file without its name and time, so that the same rows give the same bytes."""
+    with plain.open("rb") as source, path.open("wb") as raw, gzip.GzipFile("", "wb", 3, raw, mtime=0) as packed:
+        shutil.copyfileobj(source, packed, 1 << 20)
+    plain.unlink()
