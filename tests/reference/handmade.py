@@ -110,10 +110,7 @@ class Shop:
 
     def landing(self) -> dict[tuple[str, str], pl.DataFrame]:
         """The landed tables; what a row leaves out is missing."""
-        return {
-            key: pl.concat([pl.DataFrame([row]) for row in rows], how="diagonal_relaxed")
-            for key, rows in self.rows.items()
-        }
+        return {key: pl.DataFrame(rows, infer_schema_length=None) for key, rows in self.rows.items()}
 
     def run(
         self, *marts: str, time_zone: str = "UTC", currency: str = "USD", seeds: Seeds = SEEDS

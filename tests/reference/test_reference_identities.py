@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import random
 from datetime import date, timedelta
-from decimal import Decimal
 from functools import cache
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import duckdb
 import polars as pl
@@ -15,7 +13,8 @@ import pytest
 
 from . import Reference, differences, grain_of
 from .columns import MARTS, schema_of
-from .handmade import AS_OF, Shop, at
+from .handmade import AS_OF
+from .ugly import UglyShop
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,94 +39,10 @@ ADDITIVE = (
 )
 
 
-def when(chance: random.Random, last: int = 45) -> str:
-    """A random minute of the days up to two after ``as_of``."""
-    day = AS_OF + timedelta(days=2 - chance.randint(0, last))
-    return f"{day:%m-%d} {chance.randint(0, 23):02}:{chance.randint(0, 59):02}"
-
-
-def add_visits(shop: Shop, chance: random.Random) -> None:
-    """Visits of forty visitors, some of whom log in, are bots, or come without session ids."""
-    kinds = ["page_view", "page_view", "impression", "click", "add_to_cart", "checkout", "search"]
-    for number in range(200):
-        visitor = f"v{chance.randint(1, 40)}"
-        start = at(when(chance))
-        session = f"s{number}" if chance.random() < 0.7 else None
-        agent = "some bot" if chance.random() < 0.03 else "Mozilla"
-        for _ in range(chance.randint(1, 9)):
-            start += timedelta(minutes=chance.choice([0, 1, 5, 20, 31]))
-            first: dict[str, Any] = {"utm_medium": chance.choice([None, None, "email", "cpc"])}
-            shop.event(
-                visitor,
-                f"{start:%m-%d %H:%M}",
-                chance.choice(kinds),
-                s=session,
-                customer_id=f"{chance.randint(1, 20)}" if chance.random() < 0.1 else None,
-                page_type=chance.choice(["home", "list", "detail", "checkout", None]),
-                product_id=f"p{chance.randint(1, 9)}",
-                slot_id=chance.choice([None, "top", "left"]),
-                user_agent=agent,
-                device=chance.choice([None, "phone", "desktop"]),
-                experiment_id="x",
-                variant=chance.choice(["a", "b"]),
-                **first,
-            )
-
-
-def add_orders(shop: Shop, chance: random.Random) -> None:
-    """Orders in two currencies, with refunds of lines, of whole orders and of nothing known."""
-    for number in range(150):
-        ordered = when(chance)
-        paid = at(ordered) + timedelta(hours=chance.choice([0, 1, 30]))
-        lines = [
-            (
-                f"p{chance.randint(1, 10)}",
-                chance.randint(1, 3),
-                f"{chance.randint(0, 9999)}.{chance.randint(0, 9999):04}",
-            )
-            for _ in range(chance.choice([0, 1, 1, 2, 3]))
-        ]
-        shop.order(
-            f"o{number}",
-            ordered,
-            *lines,
-            paid=f"{paid:%m-%d %H:%M}" if chance.random() < 0.8 else None,
-            customer_id=f"{chance.randint(1, 20)}" if chance.random() < 0.8 else None,
-            visitor_id=f"v{chance.randint(1, 40)}" if chance.random() < 0.5 else None,
-            session_id=f"s{chance.randint(1, 200)}" if chance.random() < 0.5 else None,
-            currency=chance.choice(["USD", "EUR"]),
-            discount_amount=chance.choice([None, "3.3333"]),
-            ship_region=chance.choice([None, "north"]),
-            delivered_at=paid + timedelta(days=3),
-        )
-        if chance.random() < 0.3:
-            shop.refund(
-                f"o{number}",
-                when(chance, 20),
-                "1.2345",
-                line_number=chance.choice([None, 1, 2, 9]),
-                kind=chance.choice(["return", "refund_only"]),
-            )
-    shop.refund("nobody", "03-01 10:00", "5")
-
-
 @cache
 def ugly(seed: int) -> Reference:
     """All marts of a random shop."""
-    chance = random.Random(seed)
-    shop = Shop()
-    for number in range(1, 10):
-        shop.product(
-            f"p{number}", unit_cost=chance.choice([None, "3.3"]), category_l2=f"l{number % 3}", list_price="9"
-        )
-    for day in range(60):
-        rate = Decimal(chance.randint(9000, 12000)) / 10000
-        shop.add("fx_rates", rate_date=AS_OF - timedelta(days=day), currency="EUR", rate_to_reporting=rate)
-        shop.spend(f"{AS_OF - timedelta(days=day):%m-%d}", chance.choice(["email", "display"]), "c", "12.34")
-    add_visits(shop, chance)
-    add_orders(shop, chance)
-    shop.add("promotions", promotion_id="s", starts_at=at("03-01 08:00"), ends_at=at("03-02 20:00"))
-    return shop.run(time_zone="America/New_York")
+    return UglyShop(seed).run(time_zone="America/New_York")
 
 
 SEEDS_OF_CHANCE = pytest.mark.parametrize("seed", [1, 2, 3])
