@@ -198,7 +198,7 @@ def _read_check(path: Path, document: dict[str, Any], entry: dict[str, Any]) -> 
         table=entry["table"],
         columns=entry.get("columns", ""),
         severity=entry["severity"],
-        reason=" ".join(entry["reason"].split()),
+        reason=fill_in(" ".join(entry["reason"].split()), name),
         mend=" ".join(entry.get("mend", document.get("mend", "")).split()),
         measure=measures[0],
         sql=fill_in(str(entry[measures[0]] or ""), name).strip(),
