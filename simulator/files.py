@@ -142,7 +142,10 @@ def write_parquet(path: Path, columns: Rows, kinds: dict[str, str | Words]) -> N
     """Write rows as they are in memory: the truth's files."""
     import pyarrow.parquet as pq
 
-    arrays = {name: _array(kind, columns[kind.column if isinstance(kind, Words) else name], is_text=False) for name, kind in kinds.items()}
+    arrays = {}
+    for name, kind in kinds.items():
+        array = _array(kind, columns[kind.column if isinstance(kind, Words) else name], is_text=False)
+        arrays[name] = array.dictionary_decode() if isinstance(kind, Words) else array
     path.parent.mkdir(parents=True, exist_ok=True)
     pq.write_table(pa.table(arrays), path, compression="zstd")
 
