@@ -23,7 +23,11 @@ if TYPE_CHECKING:
 
 
 def _console() -> Console:
-    return Console(highlight=False)
+    # Where nobody looks (a pipe, a log), lines are not folded to the width of a terminal that is not there.
+    console = Console(highlight=False, soft_wrap=True)
+    if not console.is_terminal:
+        console.width = 160
+    return console
 
 
 def make_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:

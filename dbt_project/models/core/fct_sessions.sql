@@ -39,9 +39,13 @@ sessions as (
         count(*) as events,
         count(*) filter (where event_type = 'page_view') as page_views,
         count(*) filter (where event_type not in ('page_view', 'impression')) as other_events,
-        -- least() passes over NULL: the first event, which has no gap before it, must stay out
-        sum(least(gap_microseconds, {{ var('session_gap_minutes') }} * 60000000))
-            filter (where gap_microseconds is not null) as active_microseconds,
+        sum(
+            case
+                when gap_microseconds > {{ var('session_gap_minutes') }} * 60000000
+                    then {{ var('session_gap_minutes') }} * 60000000
+                else gap_microseconds
+            end
+        ) as active_microseconds,
         min(event_at) filter (where event_type = 'page_view' and page_type = 'detail')
             as viewed_at,
         min(event_number) filter (where event_type = 'page_view' and page_type = 'detail')
