@@ -18,22 +18,21 @@ session_products as (
 
 ),
 
+-- What has no line in its order is the product `unknown`'s.
 movements as (
 
     select *
     from {{ ref('int_line_movements') }}
-    where
-        line_number is not null
-        and movement in ('paid', 'refunded')
+    where movement in ('paid', 'refunded')
 
 ),
 
+-- A table as of a day takes its attributes as of that day: a product's category at as_of.
 products as (
 
-    select
-        *,
-        coalesce(category_l2, 'unknown') as category_l2_or_unknown
+    select *
     from {{ ref('dim_product') }}
+    where is_current
 
 ),
 
@@ -46,18 +45,28 @@ rules as (
 exposed as (
 
     select
-        products.category_l1,
-        products.category_l2_or_unknown as category_l2,
-        sum(product_days.impressions) as exposure
+        product_id,
+        sum(impressions) as exposure
     from product_days
-    inner join products
-        on product_days.product_key = products.product_key
     cross join run
     where
-        product_days.product_id != 'unknown'
-        and product_days.dt > run.as_of - {{ var('product_window_days') }}
-        and product_days.impressions + product_days.detail_views + product_days.carts > 0
-    group by products.category_l1, products.category_l2_or_unknown
+        product_id != 'unknown'
+        and dt > run.as_of - {{ var('product_window_days') }}
+        and impressions + detail_views + carts > 0
+    group by product_id
+
+),
+
+exposed_categories as (
+
+    select
+        coalesce(products.category_l1, 'unknown') as category_l1,
+        coalesce(products.category_l2, 'unknown') as category_l2,
+        sum(exposed.exposure) as exposure
+    from exposed
+    left join products
+        on exposed.product_id = products.product_id
+    group by coalesce(products.category_l1, 'unknown'), coalesce(products.category_l2, 'unknown')
 
 ),
 
@@ -65,33 +74,28 @@ viewed as (
 
     select
         coalesce(products.category_l1, 'unknown') as category_l1,
-        coalesce(products.category_l2_or_unknown, 'unknown') as category_l2,
+        coalesce(products.category_l2, 'unknown') as category_l2,
         count(distinct session_products.user_id) as viewers
     from session_products
     cross join run
     left join products
-        on
-            session_products.product_id = products.product_id
-            and products.product_key != 'unknown'
-            and session_products.dt >= products.valid_from
-            and session_products.dt < products.valid_to
+        on session_products.product_id = products.product_id
     where
         session_products.detail_views > 0
         and session_products.product_id is not null
         and session_products.dt > run.as_of - {{ var('product_window_days') }}
-    group by
-        coalesce(products.category_l1, 'unknown'),
-        coalesce(products.category_l2_or_unknown, 'unknown')
+    group by coalesce(products.category_l1, 'unknown'), coalesce(products.category_l2, 'unknown')
 
 ),
 
 sold as (
 
     select
-        products.category_l1,
-        products.category_l2_or_unknown as category_l2,
-        count(distinct case when movements.movement = 'paid' then movements.buyer_id end)
-            as buyers,
+        coalesce(products.category_l1, 'unknown') as category_l1,
+        coalesce(products.category_l2, 'unknown') as category_l2,
+        count(distinct movements.buyer_id) filter (
+            where movements.movement = 'paid' and movements.line_number is not null
+        ) as buyers,
         sum(movements.units) as units,
         sum(movements.gmv) as gmv,
         sum(
@@ -102,11 +106,11 @@ sold as (
             + movements.returned_cost_amount
         ) as gross_margin
     from movements
-    inner join products
-        on movements.product_key = products.product_key
     cross join run
+    left join products
+        on movements.product_id = products.product_id
     where movements.dt > run.as_of - {{ var('product_window_days') }}
-    group by products.category_l1, products.category_l2_or_unknown
+    group by coalesce(products.category_l1, 'unknown'), coalesce(products.category_l2, 'unknown')
 
 ),
 
@@ -115,7 +119,7 @@ categories as (
     select
         category_l1,
         category_l2
-    from exposed
+    from exposed_categories
 
     union
 
@@ -131,15 +135,15 @@ measured as (
     select
         categories.category_l1,
         categories.category_l2,
-        coalesce(exposed.exposure, 0) as exposure,
+        coalesce(exposed_categories.exposure, 0) as exposure,
         coalesce(sold.units, 0) as units,
         {{ rate('coalesce(sold.buyers, 0)', 'viewed.viewers') }} as conversion_rate,
         {{ rate('sold.gross_margin', 'sold.gmv') }} as margin_rate
     from categories
-    left join exposed
+    left join exposed_categories
         on
-            categories.category_l1 = exposed.category_l1
-            and categories.category_l2 = exposed.category_l2
+            categories.category_l1 = exposed_categories.category_l1
+            and categories.category_l2 = exposed_categories.category_l2
     left join viewed
         on
             categories.category_l1 = viewed.category_l1

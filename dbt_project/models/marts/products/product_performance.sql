@@ -12,13 +12,12 @@ session_products as (
 
 ),
 
+-- What has no line in its order is the product `unknown`'s.
 movements as (
 
     select *
     from {{ ref('int_line_movements') }}
-    where
-        line_number is not null
-        and movement in ('paid', 'refunded')
+    where movement in ('paid', 'refunded')
 
 ),
 
@@ -100,7 +99,9 @@ paid_products as (
         on
             movements.order_id = refunded_products.order_id
             and movements.product_id = refunded_products.product_id
-    where movements.movement = 'paid'
+    where
+        movements.movement = 'paid'
+        and movements.line_number is not null
 
 ),
 
@@ -122,7 +123,8 @@ sold as (
     select
         dt,
         product_id,
-        count(distinct case when movement = 'paid' then buyer_id end) as buyers,
+        count(distinct buyer_id) filter (where movement = 'paid' and line_number is not null)
+            as buyers,
         sum(units) as units,
         sum(gmv) as gmv,
         sum(gmv - discount_amount - refund_amount - cost_amount + returned_cost_amount)
@@ -162,8 +164,8 @@ reviewed as (
 
 remembered as (
 
-    -- What a day knows of the days before it: all reviews so far, the units of the last weeks. Days
-    -- of nothing but reviews are steps on the way, and dropped below.
+    -- What a day knows of the days before it: all reviews so far, the units of the last weeks.
+    -- Days of nothing but reviews are steps on the way, and dropped below.
     select
         coalesce(occurred.dt, reviewed.dt) as dt,
         coalesce(occurred.product_id, reviewed.product_id) as product_id,
@@ -189,7 +191,8 @@ remembered as (
         of_late as (
             partition by coalesce(occurred.product_id, reviewed.product_id)
             order by coalesce(occurred.dt, reviewed.dt)
-            range between interval {{ var('stock_window_days') | int - 1 }} days preceding and current row
+            range between
+            interval {{ var('stock_window_days') | int - 1 }} days preceding and current row
         )
 
 ),
