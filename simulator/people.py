@@ -38,7 +38,9 @@ class People:
         self.arrival = np.sort(np.r_[-rng.integers(1, 180, known_before), first_days])
         self._arrived = np.searchsorted(self.arrival, np.arange(calendar.days), side="right")
         self.engagement = rng.gamma(2.2, 1 / 2.2, users).clip(0.1, 4).astype(np.float32)
-        self.propensity = rng.gamma(0.55, 1 / 0.55, users).clip(0.02, 7).astype(np.float32)
+        # Most never buy, a few often; who comes more often also buys more readily.
+        keenness = rng.gamma(0.4, 1 / 0.4, users) * np.sqrt(self.engagement)
+        self.propensity = keenness.clip(0.02, 9).astype(np.float32)
         self.region = pick(rng, [30, 25, 20, 15, 10], users).astype(np.int8)
         self.currency = (rng.random(users) < 0.25) * rng.integers(1, currencies, users) if currencies > 1 else None
         self.has_second_device = rng.random(users) < 0.3
@@ -117,8 +119,10 @@ class People:
         changed = rises | moves
         columns["updated_at"][changed] = night + rng.integers(0, 900 * SECOND, int(changed.sum()))
 
-    def count_orders(self, customers: Ints) -> None:
+    def count_orders(self, customers: Ints, people: Ints) -> None:
+        """Remember who ordered: such people come more often from then on."""
         np.add.at(self._columns["orders"], customers, 1)
+        self.engagement[people] = np.minimum(self.engagement[people] * np.float32(1.5), np.float32(8))
 
     def customer_rows(self, day: int) -> Rows:
         """What the system of record knows of its customers at the end of a day."""

@@ -195,7 +195,8 @@ class Sales:
         self._review(rng, orders, lines)
 
         self.catalogue.sell(lines["product"], lines["quantity"])
-        self.people.count_orders(orders["customer"][orders["customer"] >= 0])
+        buyers = np.unique(orders["person"][orders["person"] >= 0])
+        self.people.count_orders(orders["customer"][orders["customer"] >= 0], buyers)
         self.truth.count_orders(
             orders,
             amount=np.add.reduceat(converted(lines["quantity"] * lines["unit_price"], rate[lines["order"]]), first),
