@@ -62,9 +62,7 @@ def fill(example: str, existing: str, known: dict[str, str]) -> tuple[str, list[
         name, equals, default = line.partition("=")
         commented = name.startswith("#") and " " not in name
         bare = name.removeprefix("#") if commented else name
-        if not equals or (name.startswith("#") and not commented):
-            lines.append(line)
-        elif commented and bare not in kept:
+        if not equals or (name.startswith("#") and not commented) or (commented and bare not in kept):
             lines.append(line)
         else:
             named.add(bare)
@@ -78,7 +76,9 @@ def fill(example: str, existing: str, known: dict[str, str]) -> tuple[str, list[
 def main(root: Path = ROOT) -> None:
     path = root / ".env"
     existing = path.read_text() if path.exists() else ""
-    home = Path(os.environ.get("MALLARD_HOME") or values(existing.splitlines()).get("MALLARD_HOME") or "./var")
+    home = Path(
+        os.environ.get("MALLARD_HOME") or values(existing.splitlines()).get("MALLARD_HOME") or "./var"
+    )
     home = home if home.is_absolute() else root / home
     known = {}
     if (home / "hash_key").is_file():

@@ -77,6 +77,9 @@ def environment(settings: Settings) -> dict[str, str]:
         "AIRFLOW__CORE__PARALLELISM": "4",
         "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
         "AIRFLOW__API__WORKERS": "1",
+        # All parts start at once: a task must not fail because the API server is not there for the first minute.
+        "AIRFLOW__WORKERS__EXECUTION_API_RETRIES": "10",
+        "AIRFLOW__WORKERS__EXECUTION_API_RETRY_WAIT_MAX": "15",
         "AIRFLOW__LOGGING__LOGGING_LEVEL": "INFO",
     }
     # A zone or currency that nobody set stays unset: then it follows the shop's entry in the source registry.

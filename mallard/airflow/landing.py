@@ -63,11 +63,10 @@ def land_feed(feed: str, landed: Asset, context: Mapping[str, Any]) -> None:
 
 
 def _sources_with(settings: Settings, feed: str) -> list[str]:
-    """The names of this shop's sources that declare the feed."""
-    from ingestion.registry import find_source, read_registry
+    """The names of the enabled sources that declare the feed."""
+    from ingestion.registry import choose_sources
 
-    registry = read_registry(settings.sources_file)
-    return [name for name in settings.source_names if feed in find_source(registry, name).feeds]
+    return [source.name for source in choose_sources(settings) if feed in source.feeds]
 
 
 def _land_late_files(

@@ -96,7 +96,9 @@ def test_all_parts_share_home_keys_and_database(compose: Any) -> None:
 def test_secrets_come_from_the_generated_file_alone() -> None:
     text = (CHECKOUT / "docker-compose.yml").read_text()
     for line in text.splitlines():
-        if re.search(r"(SECRET|PASSWORD|_KEY|SQL_ALCHEMY_CONN)\w*:", line) and not line.lstrip().startswith("#"):
+        if re.search(r"(SECRET|PASSWORD|_KEY|SQL_ALCHEMY_CONN)\w*:", line) and not line.lstrip().startswith(
+            "#"
+        ):
             assert re.search(r"\$\{\w+:\?run make env\}", line), line
 
 
