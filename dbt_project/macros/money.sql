@@ -38,6 +38,18 @@
     )
 {%- endmacro %}
 
+{# total × part ÷ whole as `money_share`, for a part and a whole that are whole numbers above 0. #}
+{% macro money_part(total, part, whole) -%}
+    cast(
+        sign({{ total }}) * (
+            (
+                2 * cast(abs({{ total }}) * 10000 as hugeint) * cast({{ part }} as hugeint)
+                + cast({{ whole }} as hugeint)
+            ) // (2 * cast({{ whole }} as hugeint))
+        )::decimal(22, 0) * 0.0001 as decimal(18, 4)
+    )
+{%- endmacro %}
+
 {# A rate, a share or an average: DOUBLE, NULL where there is nothing to divide by. #}
 {% macro rate(numerator, denominator) -%}
     cast({{ numerator }} as double) / nullif(cast({{ denominator }} as double), 0)
