@@ -7,12 +7,16 @@ nothing is guessed: what does not cast exactly is a bad row.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from ingestion.contract import Column, Contract
 from ingestion.files import Relation, literal
-from ingestion.pii import hashed_as_by_name, hashed_sql, hmac_sql
+from ingestion.pii import hashed_as_by_name, hashed_sql, hmac_sql, looks_personal_sql
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ingestion.contract import Column, Contract
 
 _ISO_DATE = r"\d{4}-\d{2}-\d{2}"
 _ISO_OFFSET = r"\s?([Zz]|[+-]\d{2}(:?\d{2})?)"
@@ -80,10 +84,19 @@ def stage(contract: Contract, relation: Relation, dialect: Dialect, *, may_hold_
         problems.append((f"coalesce({whole}) is null", "unreadable_line", ""))
     for number, column in enumerate(contract.columns):
         if column.name in at:
-            problems += _problems(column, f"t{at[column.name]}", f"c{number}", may_hold_nul=may_hold_nul)
+            text = f"t{at[column.name]}"
+            problems += _problems(column, text, f"c{number}", may_hold_nul=may_hold_nul)
+            if (
+                contract.pii
+                and column.kind == "text"
+                and not column.is_pii
+                and not column.name.endswith("_id")
+            ):
+                problems.append((looks_personal_sql(text), f"{column.name}_personal", column.name))
     whens = " ".join(f"when {test} then {literal(reason)}" for test, reason, _ in problems)
     by_column = " ".join(
-        f"when {literal(reason)} then {literal(name)}" for reason, name in {r: n for _, r, n in problems}.items()
+        f"when {literal(reason)} then {literal(name)}"
+        for reason, name in {r: n for _, r, n in problems}.items()
     )
     shown_row = ", ".join(f"{literal(name)}: {text}" for name, text in shown.items() if name not in special)
     columns = [f"c{number}" for number in range(len(casts))] + [f"x{number}" for number in range(len(extras))]
@@ -131,8 +144,15 @@ def _raws(contract: Contract, relation: Relation, dialect: Dialect) -> tuple[lis
         hashed_as = column.hashed_as if column else hashed_as_by_name(name)
         if hashed_as:
             text = hashed_sql(text, hashed_as)
+        elif contract.pii and column is None:
+            text = f"case when {looks_personal_sql(text)} then {hmac_sql(text)} else {text} end"
         raws.append(f"{text} as t{number}")
         shown[name] = f"t{number}"
+        if contract.pii and column and not column.is_pii and not column.is_key:
+            # A row whose values slipped into the next columns must not show them.
+            shown[name] = (
+                f"case when {looks_personal_sql(f't{number}')} then {hmac_sql(f't{number}')} else t{number} end"
+            )
     return raws, shown
 
 
@@ -240,9 +260,8 @@ def expected_of(contract: Contract, name: str, reason: str) -> str:
         return f"a text like {column.pattern}"
     if reason.endswith("_out_of_range"):
         return f"a value {column.range_in_words}"
+    if reason.endswith("_personal"):
+        return "no e-mail address or phone number"
     if reason.endswith("_not_exact"):
         return f"a number that {column.sql_type} holds without rounding"
     return EXPECTED[column.kind]
-
-
-__all__ = ["Dialect", "Staging", "cast_sql", "expected_of", "hmac_sql", "stage"]

@@ -11,15 +11,19 @@ import difflib
 import os
 import re
 import stat
-from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ingestion.contract import read_contracts
 from ingestion.files import ENDINGS, ending_of
-from ingestion.registry import Source
 from mallard.errors import DeliveryRefusedError, NothingToDoError, SettingsError
-from mallard.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Sequence
+
+    from ingestion.registry import Source
+    from mallard.settings import Settings
 
 # Names that tools give to files that are still being written.
 _UNFINISHED = (".tmp", ".part", ".partial")
@@ -91,7 +95,8 @@ def plan(
     chosen = [
         delivery
         for delivery in found
-        if delivery.day is None or ((not first or delivery.day >= first) and (not last or delivery.day <= last))
+        if delivery.day is None
+        or ((not first or delivery.day >= first) and (not last or delivery.day <= last))
     ]
     if not chosen:
         raise _nothing(source, root, found, first, last)

@@ -14,12 +14,14 @@ import hashlib
 import io
 import re
 import zlib
-from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from pathlib import Path
-from typing import BinaryIO
+from typing import IO, TYPE_CHECKING
 
-import duckdb
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+    from pathlib import Path
+
+    import duckdb
 
 # Longest first: `2025-11-11.csv.gz` ends with both.
 ENDINGS = ("csv.gz", "jsonl.gz", "csv", "jsonl", "parquet")
@@ -131,32 +133,27 @@ def inspect(path: Path, ending: str) -> Soundness:
     try:
         for chunk in _chunks(path, is_gzip=ending.endswith(".gz")):
             if b"\x00" in chunk:
-                before = chunk[: chunk.index(b"\x00")]
                 raise UnsoundError(
                     "The file holds NUL bytes, which no text has.",
                     expected="text in UTF-8",
                     found="a NUL byte",
-                    line=lines + before.count(b"\n") + 1,
+                    line=lines + chunk[: chunk.index(b"\x00")].count(b"\n") + 1,
                     mend="the file is damaged, or is UTF-16: export it again as UTF-8",
                 )
-            try:
-                decoder.decode(chunk)
-            except UnicodeDecodeError as error:
-                bad = error.object[: error.start]
-                raise UnsoundError(
-                    "The file is not UTF-8.",
-                    expected="text in UTF-8",
-                    found=f"the byte 0x{error.object[error.start]:02x}",
-                    line=lines + bad.count(b"\n") + 1,
-                    mend="export it as UTF-8, or convert it: iconv -f ISO-8859-1 -t UTF-8",
-                ) from None
+            if not chunk.isascii() or decoder.getstate()[0]:
+                _decode(decoder, chunk, lines)
             lines += chunk.count(b"\n")
-            pairs += (tail[-1:] + chunk).count(b"\r\n")
-            has_nul_escape = has_nul_escape or b"\\u0000" in tail + chunk
+            seam = tail + chunk[:5]
+            if b"\r" in chunk:
+                pairs += chunk.count(b"\r\n")
+            pairs += tail.endswith(b"\r") and chunk.startswith(b"\n")
+            has_nul_escape = has_nul_escape or b"\\u0000" in seam or b"\\u0000" in chunk
             tail = chunk[-5:]
         decoder.decode(b"", final=True)
     except UnicodeDecodeError:
-        raise UnsoundError("The file ends in the middle of a character.", mend="copy it again, whole") from None
+        raise UnsoundError(
+            "The file ends in the middle of a character.", mend="copy it again, whole"
+        ) from None
     except (OSError, EOFError, zlib.error) as error:
         raise UnsoundError(
             "The file cannot be read to its end.", found=str(error), mend="copy it again, whole"
@@ -166,10 +163,26 @@ def inspect(path: Path, ending: str) -> Soundness:
     return Soundness(lines=lines + is_cut, newline=newline, has_escaped_nul=has_nul_escape)
 
 
+def _decode(decoder: codecs.IncrementalDecoder, chunk: bytes, lines: int) -> None:
+    try:
+        decoder.decode(chunk)
+    except UnicodeDecodeError as error:
+        raise UnsoundError(
+            "The file is not UTF-8.",
+            expected="text in UTF-8",
+            found=f"the byte 0x{error.object[error.start]:02x}",
+            line=lines + error.object[: error.start].count(b"\n") + 1,
+            mend="export it as UTF-8, or convert it: iconv -f ISO-8859-1 -t UTF-8",
+        ) from None
+
+
+def _open(path: Path, *, is_gzip: bool) -> IO[bytes]:
+    return gzip.GzipFile(path, "rb") if is_gzip else path.open("rb")  # type: ignore[return-value]
+
+
 def _chunks(path: Path, *, is_gzip: bool) -> Iterator[bytes]:
     size = path.stat().st_size
-    opened = gzip.open(path, "rb") if is_gzip else path.open("rb")
-    with opened as file:
+    with _open(path, is_gzip=is_gzip) as file:
         total = 0
         while chunk := file.read(_CHUNK):
             total += len(chunk)
@@ -188,8 +201,7 @@ def csv_header(path: Path, ending: str, delimiter: str) -> list[str]:
     Raises:
         UnsoundError: no header, an endless one, or a name that comes twice.
     """
-    opened: BinaryIO = gzip.open(path, "rb") if ending.endswith(".gz") else path.open("rb")  # type: ignore[assignment]
-    with opened as file:
+    with _open(path, is_gzip=ending.endswith(".gz")) as file:
         start = file.read(_LONGEST_HEADER)
     text = start.decode("utf-8-sig", errors="ignore")
     names = next(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter), [])
@@ -263,7 +275,8 @@ def json_relation(
     names = [str(row[0]) for row in found]
     _check_names(names)
     if not names:
-        sql = f"select json ->> '$' as r0 from read_ndjson_objects{source}"
+        # Lines without a key are no rows, whatever else they are.
+        sql = f"select null::varchar as r0 from read_ndjson_objects{source}"
         return Relation(sql, ("line",), ("VARCHAR",), "jsonl")
     if not set(decimals) & set(names):
         columns = ", ".join(f"{literal(name)}: 'VARCHAR'" for name in names)
@@ -286,7 +299,9 @@ def json_relation(
 def _exact_number(line: str, name: str, value: str) -> str:
     pattern = '"' + re.escape(name) + r'"\s*:\s*(-?[0-9][0-9.eE+-]*)'
     digits = f"regexp_extract({line}, {literal(pattern)}, 1)"
-    return f"case when try_cast({digits} as double) = try_cast({value} as double) then {digits} else {value} end"
+    return (
+        f"case when try_cast({digits} as double) = try_cast({value} as double) then {digits} else {value} end"
+    )
 
 
 def parquet_relation(connection: duckdb.DuckDBPyConnection, path: Path) -> Relation:

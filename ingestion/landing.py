@@ -11,20 +11,25 @@ import datetime as dt
 import errno
 import fcntl
 import os
+import shutil
 import time
-from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import groupby
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ingestion.contract import read_contracts
-from ingestion.deliveries import Delivery
 from ingestion.manifest import TEMPORARY, Manifest, read_manifests
 from ingestion.writer import Writer
 from mallard.errors import BusyError, DeliveryRefusedError, MallardError
-from mallard.progress import Progress
-from mallard.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from ingestion.deliveries import Delivery
+    from mallard.progress import Progress
+    from mallard.settings import Settings
 
 __all__ = ["LandingReport", "Manifest", "collect_garbage", "land", "read_manifests"]
 
@@ -47,9 +52,10 @@ def land(settings: Settings, deliveries: Sequence[Delivery], progress: Progress)
         BusyError: another landing held a feed's lock for ten minutes.
         MallardError: there is no space, or the landing zone cannot be written; what was landed stays.
     """
-    report = LandingReport()
-    with Writer(settings) as writer, progress.stage("Landing", total=len(deliveries)) as tick:
-        for feed, of_feed in groupby(sorted(deliveries, key=lambda delivery: delivery.feed), lambda d: d.feed):
+    report = LandingReport(refused=[delivery.problem for delivery in deliveries if delivery.problem])
+    sound = sorted((d for d in deliveries if not d.problem), key=lambda delivery: delivery.feed)
+    with Writer(settings) as writer, progress.stage("Landing", total=len(sound)) as tick:
+        for feed, of_feed in groupby(sound, key=lambda delivery: delivery.feed):
             with _feed_lock(settings, feed, progress):
                 for delivery in of_feed:
                     _land_one(writer, delivery, report, progress)
@@ -58,9 +64,6 @@ def land(settings: Settings, deliveries: Sequence[Delivery], progress: Progress)
 
 
 def _land_one(writer: Writer, delivery: Delivery, report: LandingReport, progress: Progress) -> None:
-    if delivery.problem:
-        report.refused.append(delivery.problem)
-        return
     try:
         if unchanged := writer.unchanged(delivery):
             report.unchanged.append(unchanged)
@@ -82,7 +85,8 @@ def _land_one(writer: Writer, delivery: Delivery, report: LandingReport, progres
 def _cannot_write(error: OSError, delivery: Delivery) -> MallardError:
     full = error.errno in (errno.ENOSPC, errno.EDQUOT)
     return MallardError(
-        f"{delivery.name} could not be landed: " + ("there is no space left." if full else "the disk said no."),
+        f"{delivery.name} could not be landed: "
+        + ("there is no space left." if full else "the disk said no."),
         found=error.strerror or str(error),
         where=str(error.filename or ""),
         mend="free some space and load again: what was landed before is untouched" if full else "",
@@ -94,8 +98,7 @@ def _feed_lock(
     settings: Settings, feed: str, progress: Progress | None, patience: float = _PATIENCE_SECONDS
 ) -> Iterator[None]:
     """Hold a feed's landing lock. The kernel frees it when its holder dies."""
-    safe = feed if feed in {known for known, _ in read_contracts()} else "_unknown"
-    path = settings.locks / f"landing-{safe}.lock"
+    path = settings.locks / f"landing-{feed}.lock"
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a+") as file:
         began, told = time.monotonic(), False
@@ -123,12 +126,16 @@ def _feed_lock(
 
 
 def collect_garbage(settings: Settings) -> list[Path]:
-    """Remove what no manifest names: replaced data files and drafts of runs that died.
+    """Remove what no manifest names: replaced data files, and what runs that died have left behind.
 
     A feed that is being landed right now is left for the next time. Call it where nobody is building from
     an older set of manifests: under the writer's lock.
     """
     removed = []
+    for spill in settings.work.glob("landing-*"):
+        if not _is_running(spill.name.removeprefix("landing-")):
+            shutil.rmtree(spill, ignore_errors=True)
+            removed.append(spill)
     for feed in sorted({feed for feed, _ in read_contracts()}):
         folders = [settings.landing / feed, settings.quarantine / feed]
         try:
@@ -136,10 +143,24 @@ def collect_garbage(settings: Settings) -> list[Path]:
                 named = {manifest.data_path for manifest in read_manifests(settings) if manifest.feed == feed}
                 for path in sorted(path for folder in folders for path in folder.glob("*/*/*")):
                     is_draft = path.name.startswith(TEMPORARY)
-                    is_orphan = path.is_relative_to(settings.landing) and path.suffix == ".parquet" and path not in named
+                    is_orphan = (
+                        path.is_relative_to(settings.landing)
+                        and path.suffix == ".parquet"
+                        and path not in named
+                    )
                     if is_draft or is_orphan:
                         path.unlink(missing_ok=True)
                         removed.append(path)
         except BusyError:
             continue
     return removed
+
+
+def _is_running(process: str) -> bool:
+    try:
+        os.kill(int(process), 0)
+    except (ValueError, ProcessLookupError):
+        return False
+    except PermissionError:
+        return True
+    return True

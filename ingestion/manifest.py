@@ -8,13 +8,17 @@ from __future__ import annotations
 import datetime as dt
 import json
 import os
-from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mallard.errors import MallardError
-from mallard.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from mallard.settings import Settings
 
 TEMPORARY = ".tmp-"
 
@@ -109,7 +113,7 @@ def replacing(path: Path) -> Iterator[Path]:
     try:
         yield draft
         sync(draft)
-        os.replace(draft, path)
+        draft.replace(path)
     except BaseException:
         draft.unlink(missing_ok=True)
         raise

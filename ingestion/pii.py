@@ -9,11 +9,15 @@ from __future__ import annotations
 
 import hashlib
 import re
+from typing import TYPE_CHECKING
 
-import duckdb
+if TYPE_CHECKING:
+    import duckdb
 
 # A column beyond the contract with such a name is hashed as well: nobody decided to land it in clear text.
-PII_NAME = re.compile(r"(^|_)(e_?mails?|phones?|mobiles?|telephones?|tel)(_(address|number|no))?$", re.IGNORECASE)
+PII_NAME = re.compile(
+    r"(^|_)(e_?mails?|phones?|mobiles?|telephones?|tel)(_(address|number|no))?$", re.IGNORECASE
+)
 
 _BLOCK = 64
 
@@ -48,6 +52,14 @@ def normalised_sql(text: str, hashed_as: str) -> str:
     digits = f"regexp_replace({text}, '[^0-9]', '', 'g')"
     plus = f"case when starts_with(trim({text}), '+') then '+' else '' end"
     return f"case when {digits} <> '' then {plus} || {digits} end"
+
+
+def looks_personal_sql(text: str) -> str:
+    """SQL that tells an e-mail address or a phone number where none belongs (a date is neither)."""
+    return (
+        f"(contains({text}, '@') or (regexp_full_match({text}, '[+]?[0-9][0-9 ()/.-]{{6,}}') "
+        f"and not regexp_full_match({text}, '[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}')))"
+    )
 
 
 def hmac_sql(text: str) -> str:

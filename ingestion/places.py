@@ -9,7 +9,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ingestion.files import LONGEST_CSV_ROW, LONGEST_JSON_ROW, UnsoundError, compression_of, file_literal, literal
+from ingestion.files import (
+    LONGEST_CSV_ROW,
+    LONGEST_JSON_ROW,
+    UnsoundError,
+    compression_of,
+    file_literal,
+    literal,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,7 +42,9 @@ def misfit_lines(connection: duckdb.DuckDBPyConnection) -> list[int]:
     Raises:
         UnsoundError: a row is broken so that the rows after it cannot be trusted.
     """
-    found = connection.execute("select distinct line, error_type::varchar from rejected order by line").fetchall()
+    found = connection.execute(
+        "select distinct line, error_type::varchar from rejected order by line"
+    ).fetchall()
     for line, kind in found:
         if kind not in {"MISSING COLUMNS", "TOO MANY COLUMNS"}:
             raise UnsoundError(
@@ -45,6 +54,8 @@ def misfit_lines(connection: duckdb.DuckDBPyConnection) -> list[int]:
                 line=int(line),
                 mend="export the file again",
             )
+    if found:
+        connection.execute("truncate rejected; truncate rejected_scan")
     return [int(line) for line, _ in found]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -56,7 +57,9 @@ def open_delivery(connection: duckdb.DuckDBPyConnection, delivery: Delivery, con
             opened = Opened(relation, may_hold_nul=True)
         else:
             decimals = [column.name for column in contract.columns if column.kind == "decimal"]
-            relation, soundness = _file(connection, delivery.source, delivery.path, decimals, keeps_misfits=True)
+            relation, soundness = _file(
+                connection, delivery.source, delivery.path, decimals, keeps_misfits=True
+            )
             opened = Opened(
                 relation,
                 may_hold_nul=relation.format == "parquet" or soundness.has_escaped_nul,
@@ -73,8 +76,13 @@ def unreadable(error: duckdb.Error) -> UnsoundError:
     """What to say of a file that DuckDB cannot read.
 
     Its own messages quote rows and queries, which may hold personal data: only their kind is told.
+
+    Raises:
+        OSError: it was not the file but the disk.
     """
     said = str(error)
+    if isinstance(error, duckdb.OutOfMemoryException) or "No space left" in said:
+        raise OSError(errno.ENOSPC, "there is no space for what does not fit into the memory") from None
     line = re.search(r"CSV Error on Line: (\d+)", said)
     if line and "Expected Number of Columns" in said:
         return UnsoundError("A row has too many or too few fields.", line=int(line[1]), mend="mend that row")
@@ -93,7 +101,12 @@ _SIGNS = (
 
 
 def _file(
-    connection: duckdb.DuckDBPyConnection, source: Source, path: Path, decimals: list[str], *, keeps_misfits: bool
+    connection: duckdb.DuckDBPyConnection,
+    source: Source,
+    path: Path,
+    decimals: list[str],
+    *,
+    keeps_misfits: bool,
 ) -> tuple[Relation, Soundness]:
     ending = ending_of(path.name) or ""
     soundness = inspect(path, ending)
@@ -103,7 +116,9 @@ def _file(
         return csv_relation(path, ending, delimiter=source.delimiter, keeps_misfits=keeps_misfits), soundness
     if ending.startswith("jsonl"):
         return json_relation(connection, path, ending, decimals=decimals), soundness
-    raise UnsoundError(f"There is no way to read {path.name}.", expected="csv, jsonl (plain or .gz) or parquet")
+    raise UnsoundError(
+        f"There is no way to read {path.name}.", expected="csv, jsonl (plain or .gz) or parquet"
+    )
 
 
 def _projection(connection: duckdb.DuckDBPyConnection, delivery: Delivery, sql: str) -> Relation:
@@ -111,7 +126,9 @@ def _projection(connection: duckdb.DuckDBPyConnection, delivery: Delivery, sql: 
     described = connection.execute(f"describe ({sql})").fetchall()
     names = tuple(str(row[0]) for row in described)
     picked = ", ".join(f"{identifier(name)} as r{number}" for number, name in enumerate(names))
-    return Relation(f"select {picked} from ({sql})", names, tuple(str(row[1]) for row in described), "projection")
+    return Relation(
+        f"select {picked} from ({sql})", names, tuple(str(row[1]) for row in described), "projection"
+    )
 
 
 def make_views(
@@ -126,7 +143,9 @@ def make_views(
     """
     for name, path in inputs:
         relation, _ = _file(connection, source, path, [], keeps_misfits=False)
-        columns = ", ".join(f"r{number} as {identifier(column)}" for number, column in enumerate(relation.names))
+        columns = ", ".join(
+            f"r{number} as {identifier(column)}" for number, column in enumerate(relation.names)
+        )
         connection.execute(
             f"create or replace temp view {identifier(name)} as "
             f"select {columns}, row_number() over () as _row from ({relation.sql})"
@@ -143,7 +162,9 @@ def _check_columns(contract: Contract, relation: Relation, delimiter: str) -> No
     near = [f"{by_fold[name]!r} is {name!r} but for its writing" for name in missing if name in by_fold]
     other = next((mark for mark in ";\t|" if mark != delimiter and mark in relation.names[0]), "")
     if len(relation.names) == 1 and other:
-        near = [f"fields seem to be separated by {other!r}: export with commas, or say `delimiter` in the entry"]
+        near = [
+            f"fields seem to be separated by {other!r}: export with commas, or say `delimiter` in the entry"
+        ]
     raise UnsoundError(
         f"The required column{'s' if len(missing) > 1 else ''} {', '.join(map(repr, missing))} "
         f"{'are' if len(missing) > 1 else 'is'} missing.",

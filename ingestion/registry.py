@@ -115,7 +115,9 @@ def read_registry(settings: Settings) -> dict[str, Source]:
         ) from error
     reader = _Reader(path, root)
     if not isinstance(document, dict) or not isinstance(document.get("sources"), dict):
-        raise reader.wrong((), "The source registry has no sources.", expected="a mapping `sources:` of entries")
+        raise reader.wrong(
+            (), "The source registry has no sources.", expected="a mapping `sources:` of entries"
+        )
     return {str(name): reader.source(str(name), entry) for name, entry in document["sources"].items()}
 
 
@@ -227,7 +229,7 @@ class _Reader:
         self, name: str, tables: dict[str, Any], feeds: tuple[str, ...], share: float | None
     ) -> dict[tuple[str, str], TableEntry]:
         contracts, entries = read_contracts(), {}
-        for label, entry in tables.items():
+        for label, given in tables.items():
             at = ("sources", name, "tables", str(label))
             key = tuple(str(label).split("/"))
             if len(key) != 2 or key not in contracts or key[0] not in feeds:
@@ -237,7 +239,7 @@ class _Reader:
                     expected="one of " + ", ".join(f"{f}/{t}" for f, t in contracts if f in feeds),
                     found=str(label),
                 )
-            entry = entry or {}
+            entry = given or {}
             self._known(at, entry, _TABLE_KEYS)
             statuses = tuple(str(word) for word in entry.get("paid_statuses") or ())
             columns = {column.name: column for column in contracts[key].columns}
@@ -245,7 +247,8 @@ class _Reader:
                 raise self.wrong(
                     (*at, "paid_statuses"),
                     f"The source {name} names statuses that an order cannot have.",
-                    expected="for orders/orders, some of " + ", ".join(contracts["orders", "orders"].column("status").allowed),
+                    expected="for orders/orders, some of "
+                    + ", ".join(contracts["orders", "orders"].column("status").allowed),
                     found=", ".join(statuses),
                 )
             own = self._share((*at, "allowed_bad_share"), entry.get("allowed_bad_share"))
@@ -261,9 +264,9 @@ class _Reader:
         for key in ("inputs", "delivery_day", "tables"):
             if not entry.get(key):
                 raise self.wrong(at, f"The source {name} needs `{key}`: it is delivered whole.")
-        if without := [f"{f}/{t}" for (f, t), table in tables.items() if not table.sql and f in entry["feeds"]]:
-            if entry.get("allowed_bad_share") is None:
-                raise self.wrong((*at, "tables"), f"The source {name} has no `sql` for {', '.join(without)}.")
+        without = [f"{f}/{t}" for (f, t), table in tables.items() if not table.sql and f in entry["feeds"]]
+        if without and entry.get("allowed_bad_share") is None:
+            raise self.wrong((*at, "tables"), f"The source {name} has no `sql` for {', '.join(without)}.")
         if entry["reader"] == "package" and not entry.get("package"):
             raise self.wrong(at, f"The source {name} needs `package`: the name to import.")
 
@@ -271,7 +274,9 @@ class _Reader:
         for key in entry:
             if key not in known:
                 raise self.wrong(
-                    (*at, key), f"{key!r} is nothing that an entry can say.", expected=", ".join(sorted(known))
+                    (*at, key),
+                    f"{key!r} is nothing that an entry can say.",
+                    expected=", ".join(sorted(known)),
                 )
 
     def _zone(self, at: tuple[str, ...], name: str, zone: Any) -> str | None:

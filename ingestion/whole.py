@@ -48,7 +48,9 @@ def _inputs(settings: Settings, source: Source, path: Path | None) -> tuple[tupl
     if source.reader == "package" and path is None:
         root = _package_folder(source)
     else:
-        root = path or Path(os.environ.get(variable) or source.path or settings.home / "sources" / source.name)
+        root = path or Path(
+            os.environ.get(variable) or source.path or settings.home / "sources" / source.name
+        )
     if root.is_file() and len(source.inputs) == 1:
         return ((next(iter(source.inputs)), root),)
     inputs = tuple((name, root / file) for name, file in source.inputs.items())
@@ -70,7 +72,9 @@ def _package_folder(source: Source) -> Path:
         raise SettingsError(
             f"The source {source.name} needs the Python package {source.package}.",
             found="it is not installed",
-            mend=f"pip install 'mallard[{source.extra}]'" if source.extra else f"pip install {source.package}",
+            mend=f"pip install 'mallard[{source.extra}]'"
+            if source.extra
+            else f"pip install {source.package}",
         )
     return Path(next(iter(spec.submodule_search_locations)))
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
+import errno
 import hashlib
 import os
 import shutil
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import duckdb
@@ -35,6 +37,29 @@ _MEMORY = "2GB"
 _SHOWN = 80
 
 
+@dataclass(frozen=True)
+class Facts:
+    """What a staged delivery counts: rows in, of these set aside by the source's entry, and bad ones."""
+
+    rows_in: int
+    set_aside: int
+    bad: int
+    has_doubles: bool
+    first_day: dt.date | None
+    last_day: dt.date | None
+
+
+@dataclass(frozen=True)
+class Staged:
+    """A delivery that is staged and judged, ready to be written."""
+
+    opened: Opened
+    extras: tuple[str, ...]
+    facts: Facts
+    bytes_hash: str
+    stamp: str
+
+
 class Writer:
     """Lands deliveries. Use as a context manager; memory is bounded, what does not fit spills encrypted."""
 
@@ -44,6 +69,8 @@ class Writer:
         self.key_id = key_id(settings.hash_key)
         self.spill = settings.work / f"landing-{os.getpid()}"
         self.hashes: dict[str, str] = {}
+        self.seen: dict[Path, set[str]] = {}
+        self.dirty: set[str] = set()
 
     def __enter__(self) -> Self:
         self.connection = duckdb.connect(
@@ -58,6 +85,12 @@ class Writer:
         )
         self.connection.execute("set TimeZone = 'UTC'")
         set_key(self.connection, self.settings.hash_key)
+        for table in (
+            "places (row_id bigint, record bigint, line bigint, text varchar)",
+            "misfits (record bigint, line bigint, text varchar)",
+            "doubles (row_id bigint)",
+        ):
+            self.connection.execute(f"create temp table {table}")
         return self
 
     def __exit__(
@@ -84,11 +117,13 @@ class Writer:
         """Columns beyond the contract that no other landed delivery of this table and source has had."""
         if not manifest.new_columns:
             return []
-        seen: set[str] = set()
-        for path in manifest.path.parent.glob("????-??-??.json"):
-            if path != manifest.path and (other := read_manifest(path)):
-                seen.update(other.new_columns)
-        return [name for name in manifest.new_columns if name not in seen]
+        folder = manifest.path.parent
+        if folder not in self.seen:
+            others = [read_manifest(path) for path in folder.glob("????-??-??.json") if path != manifest.path]
+            self.seen[folder] = {name for other in others if other for name in other.new_columns}
+        news = [name for name in manifest.new_columns if name not in self.seen[folder]]
+        self.seen[folder].update(news)
+        return news
 
     def land(self, delivery: Delivery) -> Manifest:
         """Land one delivery, replacing what was landed of it before.
@@ -105,70 +140,77 @@ class Writer:
             opened = open_delivery(self.connection, delivery, contract)
             dialect = Dialect(delivery.source.time_zone, delivery.source.missing_values, entry.paid_statuses)
             staging = stage(contract, opened.relation, dialect, may_hold_nul=opened.may_hold_nul)
-            self._stage(staging.sql, delivery, opened)
-            if _stamp(delivery) != stamp:
-                raise UnsoundError(
-                    "The file changed while it was read.",
-                    mend="write it under a name that begins with _ and rename it when it is whole",
-                )
+            facts = self._stage(staging.sql, delivery, contract, opened)
+            _check_untouched(delivery, stamp)
             share = contract.allowed_bad_share if entry.allowed_bad_share is None else entry.allowed_bad_share
-            rows_in = self._judge(contract, share)
-            self._find_duplicates(len(contract.columns), len(staging.extras))
-            return self._write(delivery, contract, opened, staging.extras, rows_in, bytes_hash, stamp)
+            self._judge(contract, share, facts)
+            if facts.has_doubles:
+                self._find_duplicates(len(contract.columns), len(staging.extras))
+            staged = Staged(opened, staging.extras, facts, bytes_hash, stamp)
+            return self._write(delivery, contract, staged)
         except UnsoundError as error:
+            # What DuckDB set apart of this file must not be taken for the next one's.
+            self.connection.execute("drop table if exists rejected; drop table if exists rejected_scan")
             raise _refusal(delivery, error) from None
         finally:
-            for table in ("rejected", "rejected_scan", "staged", "places", "misfits", "doubles"):
-                self.connection.execute(f"drop table if exists {table}")
+            self._clean()
 
-    def _stage(self, sql: str, delivery: Delivery, opened: Opened) -> None:
-        """Fill ``staged`` (all rows that could be split), ``misfits`` and ``places`` (only where needed)."""
+    def _clean(self) -> None:
+        """Leave nothing of a delivery behind; emptying tables that are empty already costs, so it is not done."""
+        self.connection.execute("drop table if exists staged")
+        for table in sorted(self.dirty):
+            self.connection.execute(f"truncate {table}")
+        self.dirty.clear()
+
+    def _stage(self, sql: str, delivery: Delivery, contract: Contract, opened: Opened) -> Facts:
+        """Fill ``staged`` with all rows that could be split, ``misfits`` and ``places`` where needed."""
         execute = self.connection.execute
         try:
-            execute(f"create temp table staged as {sql}")
-            misfits = misfit_lines(self.connection) if opened.relation.format == "csv" else []
-            bad = "select 1 from staged where _reason is not null limit 1"
-            if misfits or (opened.is_text and execute(bad).fetchall()):
+            execute(f"create or replace temp table staged as {sql}")
+            misfits = []
+            if opened.relation.format == "csv":
+                misfits = misfit_lines(self.connection)
+            at = partition_sql(contract)
+            facts = Facts(
+                *execute(
+                    f"""
+                    select
+                        count(*) + {len(misfits)},
+                        count(*) filter (where _is_set_aside),
+                        count(_reason) - count(*) filter (where _is_set_aside) + {len(misfits)},
+                        count(distinct _hash) < count(*),
+                        min({at}) filter (where _reason is null),
+                        max({at}) filter (where _reason is null),
+                    from staged
+                    """
+                ).fetchall()[0]
+            )
+            if facts.bad and opened.is_text:
+                self.dirty.update(("places", "misfits"))
                 number_records(self.connection, delivery.path, opened.ending, opened.newline, misfits)
-                return
         except duckdb.Error as error:
             raise unreadable(error) from None
-        for table in ("places (row_id bigint, record bigint, line bigint, text varchar)",
-                      "misfits (record bigint, line bigint, text varchar)"):  # fmt: skip
-            execute(f"create temp table {table}")
+        return facts
 
-    def _judge(self, contract: Contract, share: float) -> int:
-        """The number of rows that came in.
-
-        Raises:
-            UnsoundError: there are none where some are expected, or too many of them are bad.
-        """
-        rows_in, aside, bad, misfits = self.connection.execute(
-            """
-            select
-                count(*),
-                count(*) filter (where _is_set_aside),
-                count(*) filter (where _reason is not null and not _is_set_aside),
-                (select count(*) from misfits),
-            from staged
-            """
-        ).fetchall()[0]
-        rows_in, bad = rows_in + misfits, bad + misfits
-        if contract.expects_rows and rows_in - aside == 0:
+    def _judge(self, contract: Contract, share: float, facts: Facts) -> None:
+        """Refuse a delivery without rows where some are expected, or with too many bad ones."""
+        if contract.expects_rows and facts.rows_in == facts.set_aside:
             raise UnsoundError(
-                "The delivery is empty." if rows_in == 0 else f"All of its {rows_in:,} rows are set aside.",
+                "All of its rows are set aside." if facts.rows_in else "The delivery is empty.",
                 expected="at least one row",
-                found="no rows" if rows_in == 0 else "no row of this table",
+                found=f"{facts.rows_in:,} rows, none of this table" if facts.rows_in else "no rows",
                 mend="deliver the day again; which tables may be empty is said in their contracts",
             )
-        if bad > share * rows_in:
-            raise self._too_many(contract, share, rows_in, bad)
-        return int(rows_in)
+        # Rounded, because 0.01 times 2,900 may be a hair under 29.
+        if facts.bad > round(share * facts.rows_in, 6):
+            raise self._too_many(contract, share, facts)
 
-    def _too_many(self, contract: Contract, share: float, rows_in: int, bad: int) -> UnsoundError:
-        first = self.connection.execute(
+    def _too_many(self, contract: Contract, share: float, facts: Facts) -> UnsoundError:
+        row, line, reason, name, value = self.connection.execute(
             f"""
-            select coalesce(_position, record, staged.rowid + 1), line, _reason, _column, _row_json ->> ('/' || _column)
+            select
+                coalesce(_position, record, staged.rowid + 1), line, _reason, _column,
+                _row_json ->> ('/' || _column),
             from staged
             left join places on places.row_id = staged.rowid
             where _reason is not null and not _is_set_aside
@@ -177,12 +219,13 @@ class Writer:
             order by 1 limit 1
             """
         ).fetchall()[0]
-        row, line, reason, name, value = first
         shown = "nothing" if value is None else repr(value[:_SHOWN])
-        if name in contract.pii:
-            shown = "(hidden)"
+        if contract.pii and value is not None:
+            # A value in the wrong column may be personal, too.
+            shown = "a value that is not shown, as the table holds personal data"
         return UnsoundError(
-            f"{bad:,} of {rows_in:,} rows are bad ({bad / rows_in:.1%}), more than the allowed {share:.1%}.",
+            f"{facts.bad:,} of {facts.rows_in:,} rows are bad ({facts.bad / facts.rows_in:.1%}), "
+            f"more than the allowed {share:.1%}.",
             expected=f"in {name}: {expected_of(contract, name, reason)}" if name else "rows that can be read",
             found=f"{shown} ({reason})" if name else reason,
             row=row,
@@ -193,19 +236,18 @@ class Writer:
 
     def _find_duplicates(self, columns: int, extras: int) -> None:
         """Fill ``doubles`` with the staged rows of which an equal one comes later in the file."""
-        execute = self.connection.execute
-        execute("create temp table doubles (row_id bigint)")
-        if execute("select count(*) = count(distinct _hash) from staged").fetchall()[0][0]:
-            return
         # The hash finds candidates cheaply; what counts is that all values are equal.
         values = [f"c{number}" for number in range(columns)] + [f"x{number}" for number in range(extras)]
-        execute(
+        self.dirty.add("doubles")
+        self.connection.execute(
             f"""
             insert into doubles
             select row_id from (
                 select
                     rowid as row_id,
-                    row_number() over (partition by _hash, {", ".join(values)}, _row_json order by rowid desc) as copy,
+                    row_number() over (
+                        partition by _hash, {", ".join(values)}, _row_json order by rowid desc
+                    ) as copy,
                 from staged
                 where _hash in (select _hash from staged group by _hash having count(*) > 1)
             )
@@ -213,41 +255,37 @@ class Writer:
             """
         )
 
-    def _write(
-        self,
-        delivery: Delivery,
-        contract: Contract,
-        opened: Opened,
-        extras: tuple[str, ...],
-        rows_in: int,
-        bytes_hash: str,
-        stamp: str,
-    ) -> Manifest:
+    def _write(self, delivery: Delivery, contract: Contract, staged: Staged) -> Manifest:
         """Write the data file, the quarantine file and, when both are on disk, the manifest."""
-        execute = self.connection.execute
+        execute, opened, facts = self.connection.execute, staged.opened, staged.facts
         entry_hash = self._entry_hash(delivery, contract)
-        said = f"{bytes_hash}|{contract.version}|{entry_hash}"
+        made_of = f"{staged.bytes_hash}|{contract.version}|{entry_hash}"
         path = self._manifest_path(delivery)
-        file = f"{delivery.day}-{hashlib.sha256(said.encode()).hexdigest()[:12]}.parquet"
-        reasons = {str(reason): int(rows) for reason, rows in execute(reasons_sql()).fetchall()}
-        landed = landed_sql(delivery, contract, opened.relation, extras, has_bad=bool(reasons))
+        file = f"{delivery.day}-{hashlib.sha256(made_of.encode()).hexdigest()[:12]}.parquet"
+        has_bad = bool(facts.bad or facts.set_aside)
         with replacing(path.parent / file) as draft:
+            landed = landed_sql(
+                delivery,
+                contract,
+                opened.relation,
+                staged.extras,
+                has_bad=has_bad,
+                has_doubles=facts.has_doubles,
+            )
             rows_landed = self._copy(landed, draft)
-        bad_path = quarantine_path(self.settings, delivery)
-        if reasons:
+        bad_path, reasons = quarantine_path(self.settings, delivery), {}
+        if has_bad:
+            reasons = {str(reason): int(rows) for reason, rows in execute(reasons_sql()).fetchall()}
             with replacing(bad_path) as draft:
                 self._copy(quarantine_sql(delivery, contract, is_text=opened.is_text), draft)
         else:
             bad_path.unlink(missing_ok=True)
-        at = partition_sql(contract)
-        first_day, last_day, duplicate = execute(
-            f"select min({at}), max({at}), (select count(*) from doubles) from staged where _reason is null"
-        ).fetchall()[0]
+        duplicate = execute("select count(*) from doubles").fetchall()[0][0] if facts.has_doubles else 0
         quarantined = sum(reasons.values())
-        if rows_in != rows_landed + quarantined + duplicate:
+        if facts.rows_in != rows_landed + quarantined + duplicate:
             raise MallardError(
                 f"{delivery.name}: rows went missing while landing; nothing of it was landed.",
-                expected=f"{rows_in:,} rows in",
+                expected=f"{facts.rows_in:,} rows in",
                 found=f"{rows_landed:,} landed, {quarantined:,} quarantined, {duplicate:,} duplicate",
                 where=str(delivery.path),
                 mend="this is a defect of Mallard: please report it with the file's header",
@@ -258,31 +296,40 @@ class Writer:
             source=delivery.source.name,
             delivery=delivery.date,
             file=file,
-            rows_in=rows_in,
+            rows_in=facts.rows_in,
             rows_landed=rows_landed,
             rows_quarantined=quarantined,
             rows_duplicate=duplicate,
-            content_hash=bytes_hash,
+            content_hash=staged.bytes_hash,
             contract_version=contract.version,
             entry_hash=entry_hash,
-            first_day=first_day,
-            last_day=last_day,
+            first_day=facts.first_day,
+            last_day=facts.last_day,
             delivered_at=dt.datetime.now(dt.UTC).isoformat(),
             quarantine_reasons=reasons,
-            new_columns=[] if opened.relation.format == "projection" else list(extras),
+            new_columns=[] if opened.relation.format == "projection" else list(staged.extras),
             source_file=str(delivery.path),
-            source_stamp=stamp,
+            source_stamp=staged.stamp,
             path=path,
         )
         write_manifest(manifest)
         return manifest
 
     def _copy(self, sql: str, path: Path) -> int:
-        rows = self.connection.execute(f"copy ({sql}) to {literal(str(path))} (format parquet, compression zstd)")
-        return int(rows.fetchall()[0][0])
+        try:
+            rows = self.connection.execute(
+                f"copy ({sql}) to {literal(str(path))} (format parquet, compression zstd)"
+            )
+            return int(rows.fetchall()[0][0])
+        except duckdb.Error as error:
+            # DuckDB keeps no errno. What it was asked to write was sound, so it was the disk.
+            is_full = "space" in str(error).lower() or isinstance(error, duckdb.OutOfMemoryException)
+            raise OSError(errno.ENOSPC if is_full else errno.EIO, type(error).__name__, str(path)) from None
 
     def _manifest_path(self, delivery: Delivery) -> Path:
-        return manifest_path(self.settings, delivery.feed, delivery.table, delivery.source.name, delivery.date)
+        return manifest_path(
+            self.settings, delivery.feed, delivery.table, delivery.source.name, delivery.date
+        )
 
     def _entry_hash(self, delivery: Delivery, contract: Contract) -> str:
         """All that decides what lands beside the bytes and the contract: the entry, and the key of PII hashes."""
@@ -307,9 +354,20 @@ def _stamp(delivery: Delivery) -> str:
     return ";".join(f"{s.st_ino}-{s.st_size}-{s.st_mtime_ns}-{s.st_ctime_ns}" for s in stats)
 
 
+def _check_untouched(delivery: Delivery, stamp: str) -> None:
+    if _stamp(delivery) != stamp:
+        raise UnsoundError(
+            "The file changed while it was read.",
+            mend="write it under a name that begins with _ and rename it when it is whole",
+        )
+
+
 def _refusal(delivery: Delivery, error: UnsoundError) -> DeliveryRefusedError:
     places = [("line", error.line), ("row", error.row), ("column", error.column)]
-    where = [f"source {delivery.source.name}, {delivery.path}", *(f"{name} {at}" for name, at in places if at)]
+    where = [
+        f"source {delivery.source.name}, {delivery.path}",
+        *(f"{name} {at}" for name, at in places if at),
+    ]
     return DeliveryRefusedError(
         f"{delivery.name} was refused: {error.summary}",
         expected=error.expected,
