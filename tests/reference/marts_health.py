@@ -52,13 +52,13 @@ def daily_values(facts: Facts) -> dict[str, dict[date, Fraction | None]]:
     return found
 
 
-def state_of(deviation: float | None, facts: Facts) -> str | None:
-    """How far under the usual."""
+def state_of(deviation: float | None, limits: tuple[float, float]) -> str | None:
+    """How far under the usual: healthy, to be watched, or an alarm."""
     if deviation is None:
         return None
-    if deviation >= facts.seeds.healthy_deviation:
+    if deviation >= limits[0]:
         return "healthy"
-    return "watch" if deviation >= facts.seeds.watch_deviation else "alarm"
+    return "watch" if deviation >= limits[1] else "alarm"
 
 
 def health_quadrant(facts: Facts) -> list[Row]:
@@ -74,7 +74,7 @@ def health_quadrant(facts: Facts) -> list[Row]:
             row[metric] = value if value is None else int(value) if metric == "uv" else float(value)
             row[f"{metric}_median"] = None if usual is None else float(usual)
             row[f"{metric}_deviation"] = deviation
-            row[f"{metric}_state"] = state_of(deviation, facts)
+            row[f"{metric}_state"] = state_of(deviation, facts.seeds.health.get(metric, (-0.10, -0.20)))
         rows.append(row)
     return rows
 

@@ -75,8 +75,8 @@ class Seeds:
     selection_return_rate: float = 0.05
     #: experiment_id -> variant -> share of the users expected; equal shares where it is missing.
     expected_split: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
-    healthy_deviation: float = -0.10
-    watch_deviation: float = -0.20
+    #: metric -> the deviations from which on it is healthy, and to be watched.
+    health: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
     @classmethod
     def read(cls, folder: Path) -> Seeds:
@@ -107,6 +107,20 @@ class Seeds:
             lines = lines_of(folder / "tracked_sales_channels.csv")
             tracked = frozenset(line["sales_channel"] for line in lines)
             seeds = replace(seeds, tracked_sales_channels=tracked)
+        if (folder / "conversion_path_names.csv").exists():
+            lines = lines_of(folder / "conversion_path_names.csv")
+            seeds = replace(seeds, named_paths=frozenset(line["path"] for line in lines))
+        if (folder / "health_thresholds.csv").exists():
+            lines = lines_of(folder / "health_thresholds.csv")
+            limits = {
+                line["metric"]: (float(line["healthy_from"]), float(line["watch_from"])) for line in lines
+            }
+            seeds = replace(seeds, health=limits)
+        if (folder / "experiment_splits.csv").exists():
+            splits: dict[str, dict[str, float]] = {}
+            for line in lines_of(folder / "experiment_splits.csv"):
+                splits.setdefault(line["experiment_id"], {})[line["variant"]] = float(line["weight"])
+            seeds = replace(seeds, expected_split=splits)
         if (folder / "suspicious_rules.csv").exists():
             suspicious = {
                 line["rule_id"]: SuspiciousRule(

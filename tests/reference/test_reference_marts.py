@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from .attribution import MODELS, position_based, removal_effects, spread
-from .handmade import SEEDS, Shop, at, pick
+from .handmade import Shop, at, pick
 from .marts_experiments import chi_squared_p, two_proportions
 
 
@@ -411,4 +411,3 @@ def test_spend_without_orders_for_three_days_alerts_per_channel() -> None:
         shop.spend(f"03-{day}", "display", "x", "0")
     rows = [row for row in shop.mart("alerts") if row["rule_id"] == "spend_without_orders"]
     assert [(row["dt"], row["scope"], row["value"]) for row in rows] == [(date(2025, 3, 7), "email", 3.0)]
-    assert SEEDS.watch_deviation == -0.2

@@ -36,11 +36,15 @@ ORIGINS: list[dict[str, str | None]] = [
 
 
 class UglyShop(Shop):
-    """``customers`` and ``visitors`` are drawn from so many; ``optional`` tables can be left out."""
+    """So many visitors, half as many customers; deliveries come every ``stride`` days.
 
-    def __init__(self, seed: int, *, visitors: int = 60, optional: bool = True) -> None:
+    Without ``optional`` there are no promotions, merchants, reviews, stock, experiments and spend.
+    """
+
+    def __init__(self, seed: int, *, visitors: int = 60, optional: bool = True, stride: int = 1) -> None:
         super().__init__()
         self.chance = random.Random(seed)
+        self.stride = stride
         self.visitors = visitors
         self.customers = visitors // 2
         self.optional = optional
@@ -52,6 +56,13 @@ class UglyShop(Shop):
         self.add_reference_tables()
         for ago in range(DAYS, -2, -1):
             self.add_day(AS_OF - timedelta(days=ago))
+
+    def add(self, table: str, **row: Any) -> None:
+        """One landed row, delivered with the next delivery."""
+        if table == "channel_spend" and not self.optional:
+            return
+        ago = (AS_OF - row.get("_delivery", AS_OF)).days
+        super().add(table, **{**row, "_delivery": AS_OF - timedelta(days=ago - ago % self.stride)})
 
     def maybe(self, chance: float, value: Any) -> Any:
         """``value`` with that chance, else nothing."""
@@ -203,7 +214,7 @@ class UglyShop(Shop):
                 "slot_id": self.maybe(0.6, chance.choice(["top", "left"])),
                 "device": self.maybe(0.4, chance.choice(["phone", "desktop"])),
                 "user_agent": agent,
-                "experiment_id": self.maybe(0.2, "trial"),
+                "experiment_id": self.maybe(0.2, "trial") if self.optional else None,
                 "variant": chance.choice(["control", "big", "small"]),
                 **(origin if number == 1 or chance.random() < 0.2 else {}),
                 "_delivery": self.later(when, 3),
@@ -265,9 +276,9 @@ class UglyShop(Shop):
         )
         self.add_refunds(name, when)
         if chance.random() < 0.2:
-            self.event(
-                f"v{chance.randint(1, self.visitors):03}", f"{when:%m-%d %H:%M}", "purchase", order_id=name
-            )
+            visitor = f"v{chance.randint(1, self.visitors):03}"
+            event = {"order_id": name, "s": self.maybe(0.5, "till"), "_delivery": self.later(when, 3)}
+            self.event(visitor, f"{when:%m-%d %H:%M}", "purchase", **event)
 
     def add_lines(self, name: str, number: int, delivery: date, *, burst: bool) -> None:
         """So many lines; a later delivery replaces them all."""
