@@ -28,7 +28,7 @@ def main() -> None:
     from airflow.configuration import conf
 
     write_passwords(Path(conf.get("core", "simple_auth_manager_passwords_file")), password)
-    os.execvp("airflow", ["airflow", "api-server"])
+    os.execvp("airflow", ["airflow", "api-server"])  # noqa: S606 - there is no shell to start it in
 
 
 if __name__ == "__main__":

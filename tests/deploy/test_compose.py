@@ -7,10 +7,12 @@ import re
 import subprocess
 import sys
 import tomllib
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mallard.settings import CHECKOUT
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 AIRFLOW = {"migrate", "api-server", "scheduler", "dag-processor"}
 
@@ -68,7 +70,7 @@ def test_airflow_is_one_image_without_privileges(compose: Any) -> None:
         service = compose["services"][name]
         assert service["image"] == "mallard:local"
         user, group = service["user"].split(":")
-        assert int(user) > 0 and int(group) > 0, name
+        assert min(int(user), int(group)) > 0, name
         assert service["cap_drop"] == ["ALL"]
         assert service["security_opt"] == ["no-new-privileges:true"]
 
@@ -111,7 +113,8 @@ def test_the_secrets_stay_out_of_git_and_of_the_image() -> None:
 def test_the_image_is_built_from_the_lock_file_and_runs_as_nobody_special() -> None:
     lines = (CHECKOUT / "deploy" / "Dockerfile").read_text().splitlines()
     syncs = [line for line in lines if "uv sync" in line]
-    assert syncs and all("--frozen" in line and "--extra postgres" in line for line in syncs)
+    assert syncs
+    assert all("--frozen" in line and "--extra postgres" in line for line in syncs)
     assert [line for line in lines if line.startswith("USER")] == ["USER mallard"]
     assert lines.index("USER mallard") > max(lines.index(line) for line in lines if line.startswith("COPY"))
 

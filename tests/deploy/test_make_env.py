@@ -5,17 +5,21 @@ from __future__ import annotations
 import base64
 import importlib.util
 import shutil
-from pathlib import Path
-from types import ModuleType
+from typing import TYPE_CHECKING
 
 import pytest
 
 from mallard.settings import CHECKOUT
 
+if TYPE_CHECKING:
+    from pathlib import Path
+    from types import ModuleType
+
 
 def _load() -> ModuleType:
     spec = importlib.util.spec_from_file_location("make_env", CHECKOUT / "deploy" / "make_env.py")
-    assert spec and spec.loader
+    assert spec
+    assert spec.loader
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
