@@ -40,6 +40,8 @@ def copy_file(source: Path, target: Path) -> str:
     target.parent.mkdir(parents=True, exist_ok=True)
     # A new file, not the old one written over: a process may still have that open.
     target.unlink(missing_ok=True)
+    # What a killed run logged for its candidate must not be replayed into the new one.
+    target.with_name(f"{target.name}.wal").unlink(missing_ok=True)
     size = source.stat().st_size
     purpose = f"a copy of {source.name} ({human_bytes(size)})"
     try:

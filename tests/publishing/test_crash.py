@@ -1,0 +1,129 @@
+"""A publish that is killed between any two steps: readers see N or N+1, and the next load succeeds."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import duckdb
+import pytest
+import small_shop as shop
+
+from mallard.settings import Settings
+from publishing import records
+from publishing.versions import current_link, current_version, list_publishes, recover
+
+# Runs one publish of GMV 200 in a process of its own and kills it right before or right after a step.
+PUBLISH_AND_DIE = """
+import importlib, os, signal, sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+import small_shop as shop
+import expectations.registry
+
+expectations.registry.expected_names = lambda candidate: ["gmv_is_conserved"]
+settings = shop.make_settings(Path(sys.argv[2]))
+module_name, function_name, moment, call = sys.argv[3], sys.argv[4], sys.argv[5], int(sys.argv[6])
+module = importlib.import_module(module_name)
+original = getattr(module, function_name)
+calls = 0
+
+def dying(*arguments, **named):
+    global calls
+    calls += 1
+    if calls == call and moment == "before":
+        os.kill(os.getpid(), signal.SIGKILL)
+    result = original(*arguments, **named)
+    if calls == call and moment == "after":
+        os.kill(os.getpid(), signal.SIGKILL)
+    return result
+
+setattr(module, function_name, dying)
+shop.publish_one(settings, "dying", gmv="200.0000")
+print("survived")
+"""
+
+STEPS = [
+    ("publishing.versions", "finish", 1),
+    ("publishing.finish", "write_ops_tables", 1),
+    ("publishing.finish", "verify", 1),
+    ("publishing.finish", "fsync_file", 1),
+    # The record of the publish to be, then the rename, then the link, then the record of the publish.
+    ("publishing.records", "store_record", 1),
+    ("publishing.records", "fsync_folder", 2),
+    ("publishing.versions", "swap_link", 1),
+    ("publishing.records", "store_record", 2),
+    ("publishing.versions", "collect_garbage", 1),
+]
+
+
+def read_gmv(settings: Settings) -> float:
+    with duckdb.connect(str(current_link(settings)), read_only=True) as connection:
+        return float(connection.execute("select max(gmv) from marts.gmv_daily").fetchall()[0][0])
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+@pytest.mark.parametrize(("module", "function", "call"), STEPS)
+def test_killed_publish_leaves_a_whole_version(
+    settings: Settings, module: str, function: str, call: int, moment: str
+) -> None:
+    shop.publish_one(settings, "n", gmv="100.0000")
+    process = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            PUBLISH_AND_DIE,
+            str(Path(__file__).parent),
+            str(settings.home),
+            module,
+            function,
+            moment,
+            str(call),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert process.returncode == -signal.SIGKILL, f"the step did not happen: {process.stdout}{process.stderr}"
+    has_swapped = (function, moment) in {
+        ("swap_link", "after"),
+        ("collect_garbage", "before"),
+        ("collect_garbage", "after"),
+    } or (function == "store_record" and call == 2)
+    assert read_gmv(settings) == (200.0 if has_swapped else 100.0)
+    live = current_version(settings)
+    assert live is not None
+    assert live.version == (2 if has_swapped else 1)
+
+    recover(settings, lambda text: None)
+    assert not [one for one in records.read_records(settings) if one.state == "publishing"]
+    following = shop.publish_one(settings, "next", gmv="300.0000", days=4)
+    assert read_gmv(settings) == 300.0
+    assert list_publishes(settings)[-1].is_live
+    files = sorted(int(path.stem[-6:]) for path in settings.published.glob("warehouse-*"))
+    assert files == ([1, 2, following.version] if has_swapped else [1, following.version])
+    with duckdb.connect(str(current_link(settings)), read_only=True) as connection:
+        runs = [run for (run,) in connection.execute("select run_id from ops.publishes order by version").fetchall()]
+    assert runs == (["n", "dying", "next"] if has_swapped else ["n", "next"])
+
+
+def test_publish_that_is_tried_again_after_a_crash_succeeds(settings: Settings) -> None:
+    """A scheduler retries the task: the candidate is still there, half finished."""
+    from publishing import finish as finishing
+    from publishing.versions import publish
+
+    shop.publish_one(settings, "n")
+    candidate = shop.make_candidate(settings, "n1", gmv="200.0000")
+    receipt = shop.make_receipt(candidate)
+    original = finishing.verify
+    finishing.verify = lambda *arguments: (_ for _ in ()).throw(RuntimeError("the machine stumbled"))
+    try:
+        with pytest.raises(RuntimeError):
+            publish(settings, candidate, receipt)
+    finally:
+        finishing.verify = original
+    assert read_gmv(settings) == 100.0
+    assert publish(settings, candidate, receipt).version == 2
+    assert read_gmv(settings) == 200.0

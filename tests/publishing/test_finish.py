@@ -1,0 +1,57 @@
+"""The published file stays close to its compacted size, and compaction loses nothing."""
+
+from __future__ import annotations
+
+import duckdb
+import small_shop as shop
+
+from mallard.settings import Settings
+from publishing import finish as finishing
+from publishing.contents import connect, measure_tables, wasted_share
+from publishing.finish import compact
+from publishing.versions import publish
+
+
+def bloat(settings: Settings, run_id: str) -> object:
+    """A candidate in which a large table was replaced: half of its file is empty blocks."""
+    candidate = shop.make_candidate(settings, run_id)
+    with duckdb.connect(str(candidate.path)) as connection:
+        big = "as select i, hash(i)::varchar as t from range(600000) as r (i)"
+        connection.execute(f"create or replace table core.big {big}")
+        connection.execute("checkpoint")
+        connection.execute(f"create table core.bigger {big}")
+        connection.execute("drop table core.big")
+        connection.execute("checkpoint")
+    return candidate
+
+
+def test_wasteful_candidate_is_compacted(settings: Settings) -> None:
+    candidate = bloat(settings, "run")
+    size = candidate.path.stat().st_size  # type: ignore[attr-defined]
+    with connect(candidate.path) as connection:  # type: ignore[attr-defined]
+        assert wasted_share(connection) > finishing.COMPACTED_FROM
+    version = publish(settings, candidate, shop.make_receipt(candidate))  # type: ignore[arg-type]
+    assert version.path.stat().st_size < 0.7 * size
+    with connect(version.path) as connection:
+        assert wasted_share(connection) < finishing.COMPACTED_FROM
+    assert not list(settings.work.glob("*.compact*"))
+
+
+def test_compaction_keeps_rows_constraints_and_comments(settings: Settings) -> None:
+    candidate = bloat(settings, "run")
+    path = candidate.path  # type: ignore[attr-defined]
+    with duckdb.connect(str(path)) as connection:
+        connection.execute("create table seeds.rules (id bigint primary key, word varchar not null)")
+        connection.execute("insert into seeds.rules values (1, 'direct')")
+        connection.execute("comment on table seeds.rules is 'Rules that analysts edit'")
+    with connect(path) as connection:
+        before = measure_tables(connection)
+    compact(path)
+    with connect(path) as connection:
+        assert measure_tables(connection) == before
+        constraints = connection.execute(
+            "select count(*) from duckdb_constraints() where table_name = 'rules'"
+        ).fetchall()
+        comment = connection.execute("select comment from duckdb_tables() where table_name = 'rules'").fetchall()
+    assert constraints[0][0] >= 2
+    assert comment == [("Rules that analysts edit",)]
