@@ -27,11 +27,22 @@ refund_lines as (
 
 ),
 
+watched_metrics as (
+
+    select metric
+    from {{ ref('alert_rules') }}
+    where is_enabled
+
+),
+
+-- Most sessions are no bounces: the others are only looked at where a rule needs them.
 sessions as (
 
     select *
     from {{ ref('fct_sessions') }}
-    where not is_bot
+    where
+        not is_bot
+        and (is_bounce or 'uv' in (select metric from watched_metrics))
 
 ),
 
