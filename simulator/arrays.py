@@ -34,12 +34,8 @@ def pick(rng: np.random.Generator, weights: Floats | list[float], size: int) -> 
     edges = np.cumsum(np.asarray(weights, dtype=np.float64))
     # Scaled to the last edge, which a draw below 1 never reaches: every position is within the list.
     drawn = np.searchsorted(edges, rng.random(size) * edges[-1], side="right")
-    return np.minimum(drawn, len(edges) - 1).astype(np.int64)
-
-
-def between(rng: np.random.Generator, low: int, high: int, size: int) -> Ints:
-    """Whole numbers from ``low`` up to, but not with, ``high``."""
-    return rng.integers(low, high, size)
+    picked: Ints = np.minimum(drawn, len(edges) - 1).astype(np.int64)
+    return picked
 
 
 def starts_of(counts: Ints) -> Ints:
@@ -64,7 +60,8 @@ def rank_in_groups(sorted_keys: Ints) -> Ints:
 
 def converted(amount: Ints, rate: Ints) -> Ints:
     """An amount in reporting currency, rounded half away from zero to ten-thousandths."""
-    return (amount * rate * 2 + 1_000_000) // 2_000_000
+    rounded: Ints = (amount * rate * 2 + 1_000_000) // 2_000_000
+    return rounded
 
 
 def take(rows: Rows, at: Ints | Flags) -> Rows:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from simulator import pages as walking
 from simulator.arrays import HOUR, NONE, SECOND, Rows, stream, take, within_groups
-from simulator.calendar import Calendar
-from simulator.catalogue import Catalogue
 from simulator.touches import DIRECT
+
+if TYPE_CHECKING:
+    from simulator.calendar import Calendar
+    from simulator.catalogue import Catalogue
 
 AGENTS = (
     "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)",
@@ -23,7 +27,9 @@ MOST_EVENTS = 500
 """A visitor with more events than this on a day is a bot; with exactly as many it is not yet one."""
 
 
-def crawl(catalogue: Catalogue, calendar: Calendar, day: int, *, seed: int, visitors: int, people: int) -> tuple[Rows, Rows]:
+def crawl(
+    catalogue: Catalogue, calendar: Calendar, day: int, *, seed: int, visitors: int, people: int
+) -> tuple[Rows, Rows]:
     """A day's events of bots, and those of the keen visitor who stays just below the limit.
 
     ``visitors`` is the first number that no visitor has yet, ``people`` how many came on the day.
@@ -66,5 +72,3 @@ def crawl(catalogue: Catalogue, calendar: Calendar, day: int, *, seed: int, visi
     }
     is_keen = group == (len(counts) - 1 if has_script else NONE)
     return take(events, ~is_keen), take(events, is_keen)
-
-

@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cached_property
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from simulator.arrays import Floats, Ints
+if TYPE_CHECKING:
+    from simulator.arrays import Floats, Ints
 
 EPOCH = date(1970, 1, 1)
 # Monday to Sunday, and the share of a day's visits that each hour gets.
@@ -67,7 +69,8 @@ class Calendar:
     @cached_property
     def traffic(self) -> Floats:
         weekdays = np.array([_WEEKDAYS[self.date(day).weekday()] for day in range(self.days)])
-        return self.festival * weekdays
+        visits: Floats = self.festival * weekdays
+        return visits
 
     @cached_property
     def hours(self) -> Floats:

@@ -31,7 +31,7 @@ CATEGORIES: tuple[tuple[str, str, str], ...] = (
 )
 BRANDS = ("Aldgate", "Birchwood", "Café Nord", "Drake & Sons", "Élan", "Fjord", "“Mallard”", "青木")
 # A comma, quotes and letters of several alphabets: what a careless reader of CSV stumbles over.
-NAME_FORMS = ('{0}, No. {1}', '{0} "{1}"', "{0} {1}", "{0} № {1}")
+NAME_FORMS = ("{0}, No. {1}", '{0} "{1}"', "{0} {1}", "{0} № {1}")
 SEARCHES = (
     "mug", "wooden puzzle", "boots size 42", "gift under 20", "headphones, wireless", "yoga mat",
     "duck", "candle", "rucksack", "creme brûlée set", "帐篷", "water bottle 1l",
@@ -92,7 +92,10 @@ class Catalogue:
         self.rows["cost"][rng.random(size) < 0.04] = NONE
         self._popularity: Floats = rng.permutation(1.0 / (np.arange(size) + 3.0) ** 0.8)
         self.quality = rng.normal(4.1, 0.6, size)
-        self.on_hand = rng.integers(20, 400, size)
+        # A quarter is about to sell out.
+        self.on_hand = np.where(
+            rng.random(size) < 0.25, rng.integers(0, 12, size), rng.integers(20, 400, size)
+        )
         self.promotions = self._promotions(rng)
         self._cumulative = np.zeros(0)
         self.live = np.zeros(0, dtype=np.int64)
@@ -116,13 +119,14 @@ class Catalogue:
         self.live = np.flatnonzero(is_live)
         self._cumulative = np.cumsum(self._popularity[self.live])
         low = self.on_hand < 15
-        restocked = low & (rng.random(self.size) < 0.45)
+        restocked = low & (rng.random(self.size) < 0.12)
         self.on_hand = self.on_hand + np.where(restocked, rng.integers(60, 500, self.size), 0)
 
     def draw(self, rng: np.random.Generator, size: int) -> Ints:
         """Products that people look at today, by popularity."""
         at = np.searchsorted(self._cumulative, rng.random(size) * self._cumulative[-1], side="right")
-        return self.live[np.minimum(at, len(self.live) - 1)]
+        drawn: Ints = self.live[np.minimum(at, len(self.live) - 1)]
+        return drawn
 
     def sell(self, products: Ints, quantities: Ints) -> None:
         sold = np.zeros(self.size, dtype=np.int64)
@@ -189,7 +193,17 @@ class Catalogue:
             kind = kinds[week % 4]
             discount = 0 if kind == GIFT else int(rng.integers(8, 21))
             length = int(rng.integers(2, 5))
-            plan.append((kind, f"Week {week + 1}, {PROMOTION_KINDS[kind]}", start - 1, start, start + length, discount, 400))
+            plan.append(
+                (
+                    kind,
+                    f"Week {week + 1}, {PROMOTION_KINDS[kind]}",
+                    start - 1,
+                    start,
+                    start + length,
+                    discount,
+                    400,
+                )
+            )
         for year in sorted({calendar.date(0).year, calendar.date(calendar.days).year}):
             for day, name in festivals(year).items():
                 start = (day - calendar.first_day).days

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Collection
+from typing import TYPE_CHECKING
 
 from mallard.errors import SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 FAULTS: dict[str, str] = {
     "late": "1 % of the events and orders arrive 1 to 3 days after they happened",
@@ -14,6 +17,7 @@ FAULTS: dict[str, str] = {
     "restated_spend": "ad platforms deliver a day's spend again 1, 2, 7 and 20 days later with other figures",
     "bots": "crawlers, and visitors with more than 500 events a day",
     "lost_session_ids": "8 % of the sessions have events without session_id",
+    "no_session_ids": "neither events nor orders have a session_id at all",
     "session_ids_per_visitor": "a session_id is unique only together with its visitor_id",
     "fx_gaps": "no exchange rates on weekends",
     "brushing": "some merchants buy from themselves, and some orders come in bursts",

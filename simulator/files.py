@@ -9,16 +9,18 @@ import json
 import shutil
 from collections import Counter
 from functools import cache
-from pathlib import Path
-from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any, Self
 
 import duckdb
 import numpy as np
 import pyarrow as pa
 
-from simulator.arrays import Ints, Rows
-from simulator.layout import DATE, INT, MONEY, RATE, TIME, Defect, Table, Words
+from simulator.arrays import Ints, Rows, take
+from simulator.layout import DATE, MONEY, RATE, TIME, Defect, Table, Words
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from types import TracebackType
 
 FORMATS = ("mixed", "csv", "jsonl", "parquet")
 _BAD_ID = "bad-"
@@ -41,27 +43,36 @@ class Inbox:
         self._connection = duckdb.connect(config={"threads": 1})
         self._connection.execute("set TimeZone = 'UTC'")
 
-    def __enter__(self) -> Inbox:
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._connection.close()
 
     def write(self, table: Table, day: str, batches: list[Rows]) -> None:
-        """Write a table's delivery of a day. Nothing is written where there are no rows."""
-        size = sum(len(next(iter(batch.values()))) for batch in batches)
+        """Write a table's delivery of a day. Nothing is written where there are no rows.
+
+        Batches are turned into texts one at a time: a festival's day need not fit into memory as such.
+        """
+        batches = [batch for batch in batches if _size(batch)]
+        size = sum(map(_size, batches))
         if not size:
             return
         ending = table.mixed if self.format == "mixed" else self.format
         is_text = not ending.endswith("parquet")
-        delivered = pa.Table.from_batches([_batch(table, batch, is_text=is_text) for batch in batches])
-        self._connection.register("delivered", delivered)
-        path = self.out / table.feed / table.name / f"{day}.{ending}"
-        path.parent.mkdir(parents=True, exist_ok=True)
         sql, names = self._projection(table, is_text=is_text)
         if "new_columns" in self.faults and day >= self.new_column_from:
-            sql, names = f"select *, 'x' || {len(table.name)} as shop_note from ({sql})", [*names, "shop_note"]
+            sql, names = f"select *, 'seen' as shop_note from ({sql})", [*names, "shop_note"]
+        sample = pa.Table.from_batches([_batch(table, take(batches[0], np.arange(1)), is_text=is_text)])
+        rest = (_batch(table, batch, is_text=is_text) for batch in batches)
+        self._connection.register("delivered", pa.RecordBatchReader.from_batches(sample.schema, rest))
         defects = self._defects(table, size, is_text=is_text)
+        if defects:
+            self._connection.register("sample", sample)
+        path = self.out / table.feed / table.name / f"{day}.{ending}"
+        path.parent.mkdir(parents=True, exist_ok=True)
         plain = path.with_name(f"{day}.{ending.removesuffix('.gz')}")
         if is_text:
             self._copy(sql, plain)
@@ -69,9 +80,8 @@ class Inbox:
             if plain != path:
                 _compress(plain, path)
         else:
-            for number, defect in enumerate(defects):
-                sql = f"({sql}) union all ({self._bad_row(sql, names, defect, day, number)})"
-            self._copy(sql, plain)
+            spoilt = [self._bad_row(sql, names, defect, day, number) for number, defect in enumerate(defects)]
+            self._copy(" union all ".join(f"({part})" for part in (sql, *spoilt)), plain)
         self._connection.unregister("delivered")
         self.rows[table.name] += size + len(defects)
         self.files += 1
@@ -89,6 +99,10 @@ class Inbox:
         found = self._projections.get((table.name, is_text))
         if found:
             return found
+        nothing = {name: np.zeros(0, dtype=np.int64) for name in columns_in_memory(table)}
+        self._connection.register(
+            "delivered", pa.Table.from_batches([_batch(table, nothing, is_text=is_text)])
+        )
         columns = ", ".join(f"{sql} as {name}" for name, sql in table.columns.items())
         sql = f"select {columns} from delivered"
         described = self._connection.execute(f"describe {sql}").fetchall()
@@ -116,16 +130,19 @@ class Inbox:
         return chosen
 
     def _bad_row(self, sql: str, names: list[str], defect: Defect, day: str, number: int) -> str:
-        """SQL for one more row with a key of its own, spoilt in one column."""
+        """SQL for one more row with a key of its own, spoilt in one column; the rest is as in the first row."""
+        sql = sql.replace("from delivered", "from sample")
         key = names[0]
         replaced = {key: f"'{_BAD_ID}{day}-{number}'"} | ({defect.column: defect.sql} if defect.sql else {})
         changes = ", ".join(f"{value} as {name}" for name, value in replaced.items())
-        return f"select * replace ({changes}) from ({sql}) limit 1"
+        return f"select * replace ({changes}) from ({sql})"
 
     def _append(self, sql: str, names: list[str], path: Path, defects: list[Defect]) -> None:
         """Add bad rows at the end of a text file, which is where a reader that samples does not look."""
         for number, defect in enumerate(defects):
-            row = self._connection.execute(self._bad_row(sql, names, defect, path.name.split(".")[0], number)).fetchone()
+            row = self._connection.execute(
+                self._bad_row(sql, names, defect, path.name.split(".")[0], number)
+            ).fetchone()
             values: dict[str, Any] = dict(zip(names, row or (), strict=True))
             if defect.text:
                 values[defect.column] = defect.text
@@ -138,6 +155,13 @@ class Inbox:
                     file.write(json.dumps(values, ensure_ascii=False, separators=(",", ":")) + "\n")
 
 
+def columns_in_memory(table: Table) -> list[str]:
+    """The columns in memory that a table's files are made of."""
+    return list(
+        dict.fromkeys(kind.column if isinstance(kind, Words) else name for name, kind in table.kinds.items())
+    )
+
+
 def write_parquet(path: Path, columns: Rows, kinds: dict[str, str | Words]) -> None:
     """Write rows as they are in memory: the truth's files."""
     import pyarrow.parquet as pq
@@ -148,6 +172,10 @@ def write_parquet(path: Path, columns: Rows, kinds: dict[str, str | Words]) -> N
         arrays[name] = array.dictionary_decode() if isinstance(kind, Words) else array
     path.parent.mkdir(parents=True, exist_ok=True)
     pq.write_table(pa.table(arrays), path, compression="zstd")
+
+
+def _size(rows: Rows) -> int:
+    return len(next(iter(rows.values())))
 
 
 def _batch(table: Table, rows: Rows, *, is_text: bool) -> Any:
@@ -174,7 +202,9 @@ def _array(kind: str | Words, values: Ints, *, is_text: bool) -> Any:
         codes = array(pa.int32(), np.maximum(values, 0).astype(np.int32))
         return pa.DictionaryArray.from_arrays(codes, _texts(tuple(kind.words)))
     if kind == TIME:
-        return array(pa.timestamp("us", tz=None if is_text else "UTC"), values * 1000)
+        return array(
+            pa.timestamp("us", tz=None if is_text else "UTC"), values.astype(np.int64, copy=False) * 1000
+        )
     if kind == DATE:
         return array(pa.date32(), values.astype(np.int32))
     if kind == "flag":
@@ -183,7 +213,7 @@ def _array(kind: str | Words, values: Ints, *, is_text: bool) -> Any:
         # Rates are in millionths and have ten places.
         words = np.empty((len(values), 2), dtype=np.int64)
         words[:, 0] = values * 10_000 if kind == RATE else values
-        words[:, 1] = values >> 63
+        words[:, 1] = values >> 63  # the sign
         return array(pa.decimal128(20, 10) if kind == RATE else pa.decimal128(18, 4), words)
     return array(pa.int64(), values.astype(np.int64, copy=False))
 
@@ -200,6 +230,10 @@ def _texts(words: tuple[str | None, ...]) -> Any:
 
 def _compress(plain: Path, path: Path) -> None:
     """Gzip a file without its name and time, so that the same rows give the same bytes."""
-    with plain.open("rb") as source, path.open("wb") as raw, gzip.GzipFile("", "wb", 3, raw, mtime=0) as packed:
+    with (
+        plain.open("rb") as source,
+        path.open("wb") as raw,
+        gzip.GzipFile("", "wb", 3, raw, mtime=0) as packed,
+    ):
         shutil.copyfileobj(source, packed, 1 << 20)
     plain.unlink()

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from simulator import bots
 from simulator.catalogue import BRANDS, CATEGORIES, NAME_FORMS, PROMOTION_KINDS, SEARCHES, TIERS
+from simulator.life import REASONS, REFUND_KINDS, STATUSES
 from simulator.pages import EVENTS, PAGES
 from simulator.people import DEVICES, MEMBER_TIERS, REGIONS
-from simulator.sales import REASONS, REFUND_KINDS, SALES_CHANNELS, STATUSES
+from simulator.sales import SALES_CHANNELS
 from simulator.spend import CAMPAIGNS
 from simulator.touches import OWN_HOST, TOUCHES
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
 
 INT, TIME, DATE, MONEY, RATE = "int", "time", "date", "money", "rate"
 
@@ -70,7 +74,11 @@ def _same(*names: str) -> dict[str, str]:
 
 
 _ORDER, _CUSTOMER, _PRODUCT = _id("", '"order"', 9), _id("", "customer", 8), _id("", "product", 5)
-_VISITOR, _MERCHANT, _PROMOTION = _id("v", "visitor", 9), _id("m", "merchant", 4), _id("promo-", "promotion", 3)
+_VISITOR, _MERCHANT, _PROMOTION = (
+    _id("v", "visitor", 9),
+    _id("m", "merchant", 4),
+    _id("promo-", "promotion", 3),
+)
 _PAID_TOUCHES = {
     "utm_source": Words("touch", [touch.source for touch in TOUCHES]),
     "utm_medium": Words("touch", [touch.medium for touch in TOUCHES]),
@@ -251,7 +259,8 @@ def _customers() -> Table:
 
 def _products() -> Table:
     levels = {
-        f"category_l{level + 1}": Words("category", [category[level] for category in CATEGORIES]) for level in range(3)
+        f"category_l{level + 1}": Words("category", [category[level] for category in CATEGORIES])
+        for level in range(3)
     }
     return Table(
         feed="orders",
@@ -301,7 +310,13 @@ def _merchants() -> Table:
     return Table(
         feed="orders",
         name="merchants",
-        kinds={"merchant": INT, "joined_at": TIME, "left_at": TIME, "tier": Words("tier", TIERS), "owner": INT},
+        kinds={
+            "merchant": INT,
+            "joined_at": TIME,
+            "left_at": TIME,
+            "tier": Words("tier", TIERS),
+            "owner": INT,
+        },
         columns={
             "merchant_id": _MERCHANT,
             "merchant_name": "'Merchant ' || merchant",
@@ -318,7 +333,10 @@ def _reviews() -> Table:
     return Table(
         feed="orders",
         name="reviews",
-        kinds={**dict.fromkeys(("review", "order", "product", "customer", "rating"), INT), "reviewed_at": TIME},
+        kinds={
+            **dict.fromkeys(("review", "order", "product", "customer", "rating"), INT),
+            "reviewed_at": TIME,
+        },
         columns={
             "review_id": _id("w", "review", 8),
             "order_id": _ORDER,

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from simulator.arrays import HOUR, MINUTE, NONE, SECOND, Flags, Floats, Ints, pick, starts_of, within_groups
-from simulator.catalogue import Catalogue
+
+if TYPE_CHECKING:
+    from simulator.catalogue import Catalogue
 
 PAGES = ("home", "list", "search", "activity", "detail", "cart", "checkout", "confirmation", "content")
 HOME, LIST, SEARCH, ACTIVITY, DETAIL, CART, CHECKOUT, CONFIRMATION, CONTENT = range(9)
@@ -83,7 +86,8 @@ class Pages:
     @property
     def durations(self) -> Ints:
         last = self.begins + self.counts - 1
-        return self.began_at[last] + self.dwell[last]
+        lasted: Ints = self.began_at[last] + self.dwell[last]
+        return lasted
 
     def keep(self, sessions: Ints) -> Pages:
         """Only these sessions, in this order."""
@@ -134,12 +138,16 @@ def walk(rng: np.random.Generator, catalogue: Catalogue, *, is_deep: Flags, eage
 
     last_detail = np.maximum.reduceat(np.where(is_detail, place, NONE), begins)
     is_last = place == counts[session] - 1
-    carts = is_detail & is_carting[session] & ((place == last_detail[session]) | (rng.random(len(page)) < 0.22))
+    carts = (
+        is_detail & is_carting[session] & ((place == last_detail[session]) | (rng.random(len(page)) < 0.22))
+    )
     # Some put into the cart what a list shows, without ever looking at it.
     quick = is_last & (page == LIST) & ~has_detail[session] & (rng.random(len(page)) < 0.12)
     product[quick] = catalogue.draw(rng, int(quick.sum()))
 
-    dwell = (np.exp(rng.normal(3.15, 0.95, len(page))) * SECOND).astype(np.int64).clip(2 * SECOND, 14 * MINUTE)
+    dwell = (
+        (np.exp(rng.normal(3.15, 0.95, len(page))) * SECOND).astype(np.int64).clip(2 * SECOND, 14 * MINUTE)
+    )
     # Some leave the page open for longer than the half hour after which sessions without an id are cut.
     naps = rng.random(len(page)) < 0.002
     dwell = dwell + naps * rng.integers(31 * MINUTE, 2 * HOUR, len(page))

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from simulator.arrays import DAY, HOUR, MINUTE, NONE, SECOND, Floats, Ints, Rows, pick, stream
-from simulator.calendar import Calendar
+
+if TYPE_CHECKING:
+    from simulator.calendar import Calendar
 
 REGIONS = ("north", "south", "east", "west", "overseas")
 MEMBER_TIERS = ("bronze", "silver", "gold")
@@ -32,7 +36,7 @@ class People:
         self.calendar = calendar
         self.seed = seed
         self.users = users
-        known_before = max(3, users // 8)
+        known_before = min(users, max(3, users // 8))
         weights = calendar.traffic**0.6
         first_days = pick(rng, weights, users - known_before)
         self.arrival = np.sort(np.r_[-rng.integers(1, 180, known_before), first_days])
@@ -42,7 +46,9 @@ class People:
         keenness = rng.gamma(0.4, 1 / 0.4, users) * np.sqrt(self.engagement)
         self.propensity = keenness.clip(0.02, 9).astype(np.float32)
         self.region = pick(rng, [30, 25, 20, 15, 10], users).astype(np.int8)
-        self.currency = (rng.random(users) < 0.25) * rng.integers(1, currencies, users) if currencies > 1 else None
+        self.currency = (
+            (rng.random(users) < 0.25) * rng.integers(1, currencies, users) if currencies > 1 else None
+        )
         self.has_second_device = rng.random(users) < 0.3
         self.household = np.arange(users)
         self.device_of = np.arange(2 * users).reshape(users, 2)
@@ -76,7 +82,10 @@ class People:
         count = self.arrived(day)
         age = day - self.arrival[:count]
         chance = self._habit[age] * self.engagement[:count] * self.calendar.traffic[day]
-        return np.flatnonzero((rng.random(count) < np.minimum(chance, 0.9)) | (age == 0))
+        comes = (rng.random(count) < np.minimum(chance, 0.9)) | (age == 0)
+        # No day is without a visit, as small as the shop may be.
+        comes[:3] |= comes.sum() < 3
+        return np.flatnonzero(comes)
 
     def visitors_of(self, devices: Ints) -> Ints:
         """The visitor of each device; one that is seen for the first time gets the next number."""
@@ -149,7 +158,11 @@ class People:
         self.customer_of = np.full(self.users, NONE)
         registered = np.flatnonzero(rng.random(known_before) < 0.55)
         registered = np.unique(np.r_[0, registered])
-        at = self.calendar.begin + self.arrival[registered] * DAY + rng.integers(8 * HOUR, 20 * HOUR, len(registered))
+        at = (
+            self.calendar.begin
+            + self.arrival[registered] * DAY
+            + rng.integers(8 * HOUR, 20 * HOUR, len(registered))
+        )
         order = np.argsort(at, kind="stable")
         self.register(rng, registered[order], at[order])
         self._columns["tier"][: self._count] = pick(rng, [60, 30, 10], self._count)

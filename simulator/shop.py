@@ -9,11 +9,9 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -21,12 +19,13 @@ from mallard.errors import SettingsError
 from mallard.progress import LogProgress, Progress
 from simulator import bots
 from simulator import pages as walking
-from simulator.arrays import NONE, Ints, Rows, stream, take
+from simulator.arrays import NONE, Rows, stream, take
 from simulator.calendar import Calendar
 from simulator.catalogue import Catalogue
 from simulator.faults import DEMO_FAULTS, FAULTS, checked
-from simulator.files import FORMATS, Inbox, write_parquet
+from simulator.files import FORMATS, Inbox, columns_in_memory, write_parquet
 from simulator.layout import DATE, INT, MONEY, Table, Words, tables
+from simulator.life import Life
 from simulator.outbox import Outbox
 from simulator.people import People
 from simulator.rates import Rates
@@ -36,8 +35,19 @@ from simulator.touches import CHANNELS, TOUCHES
 from simulator.traffic import Browsing, Traffic
 from simulator.truth import Truth
 
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+    from pathlib import Path
+
+__all__ = ["DEMO_FAULTS", "FAULTS", "SimulationReport", "simulate"]
+
 FEEDS = ("orders", "clickstream", "channel_spend")
 TRUTH = "_truth"
+_WIDTHS: dict[str, Any] = {
+    **dict.fromkeys(("event", "happened"), np.int64),
+    **dict.fromkeys(("promotion", "session_day", "agent"), np.int16),
+    **dict.fromkeys(("kind", "page", "slot", "query", "touch", "device", "nth", "variant"), np.int8),
+}
 
 
 @dataclass(frozen=True)
@@ -87,7 +97,9 @@ def simulate(
         products=products or max(40, min(5_000, users // 20)),
     )  # fmt: skip
     with (
-        Inbox(out, format=format, faults=chosen, new_column_from=calendar.date(days // 2).isoformat()) as inbox,
+        Inbox(
+            out, format=format, faults=chosen, new_column_from=calendar.date(days // 2).isoformat()
+        ) as inbox,
         (progress or LogProgress()).stage(f"Simulating {days} days of a shop", days) as tick,
     ):
         for day in range(days):
@@ -130,14 +142,29 @@ class _Shop:
         self.catalogue = Catalogue(calendar, seed=seed, size=products, owners=self.people.customers)
         self.outbox = Outbox(calendar.days)
         self.truth = Truth(calendar)
-        self.truth.summary |= {"duplicates": {"events": 0, "orders": 0, "order_items": 0}, "repeated_events": 0}
+        self.truth.summary |= {
+            "duplicates": {"events": 0, "orders": 0, "order_items": 0},
+            "repeated_events": 0,
+        }
         self.truth.summary["bot_events"] = 0
         self.traffic = Traffic(calendar, self.people, self.catalogue, seed=seed, faults=faults)
         self.sales = Sales(
-            calendar, self.people, self.catalogue, self.rates, self.outbox, self.truth, seed=seed, faults=faults
+            calendar=calendar,
+            people=self.people,
+            catalogue=self.catalogue,
+            rates=self.rates,
+            life=Life(calendar, self.catalogue, self.outbox, self.truth, faults=faults),
+            truth=self.truth,
+            faults=faults,
         )
         self.spend = Spend(
-            calendar, self.rates, self.outbox, self.truth, seed=seed, currencies=len(currencies), faults=faults
+            calendar,
+            self.rates,
+            self.outbox,
+            self.truth,
+            seed=seed,
+            currencies=len(currencies),
+            faults=faults,
         )
         self.tables = tables(
             promotion_names=self.catalogue.promotions.names,
@@ -156,7 +183,7 @@ class _Shop:
             orders = self.sales.check_out(rng, day, browsing)
             self._collect(rng, day, browsing, orders)
             came += len(browsing.sessions["session"])
-            bought += len(orders["order"])
+            bought += int((self.calendar.day_of(orders["ordered_at"]) == day).sum())
             by_touch += np.bincount(browsing.sessions["touch"], minlength=len(TOUCHES))
         # Who calls has not come today: a call belongs to no session.
         self.sales.take_calls(rng, day, bought)
@@ -213,6 +240,9 @@ class _Shop:
             self.catalogue, self.calendar, day, seed=self.seed, visitors=self.people.visitors, people=came
         )
         for part in (events, keen):
+            if "no_session_ids" in self.faults:
+                part["session"] = np.full(len(part["session"]), NONE)
+                part["kept_id"] = np.zeros(len(part["session"]), dtype=np.int64)
             part["session"] = np.where(part["session"] >= 0, self.traffic.sessions + part["session"], NONE)
         visitors = len(np.unique(events["visitor"])) + 1
         self.people.visitors += visitors
@@ -228,7 +258,11 @@ class _Shop:
         events["event"] = self.traffic.events + np.arange(size)
         self.traffic.events += size
         order = np.argsort(events["happened"], kind="stable")
-        events = {name: events[name][order] for name in _in_memory(self.tables["events"])}
+        # What waits for its delivery lies in memory as narrow as it can.
+        events = {
+            name: events[name].astype(_WIDTHS.get(name, np.int32))[order]
+            for name in columns_in_memory(self.tables["events"])
+        }
         last = self.calendar.days - 1
         happened_on = self.calendar.day_of(events["happened"])
         arrives_on = happened_on
@@ -256,11 +290,6 @@ class _Shop:
             self.truth.summary["duplicates"][table.name] += len(twice)
             doubled.append(take(batch, np.sort(np.r_[np.arange(size), twice])))
         return doubled
-
-
-def _in_memory(table: Table) -> list[str]:
-    """The columns in memory that a table's files are made of."""
-    return list(dict.fromkeys(kind.column if isinstance(kind, Words) else name for name, kind in table.kinds.items()))
 
 
 def _check(*, days: int, users: int, seed: int, format: str, currencies: Sequence[str]) -> None:  # noqa: A002

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from simulator.arrays import NONE, Ints, Rows, converted, joined, pick, stream, take
-from simulator.calendar import Calendar
-from simulator.outbox import Outbox
-from simulator.rates import Rates
 from simulator.touches import CHANNEL_OF, TOUCHES
-from simulator.truth import Truth
+
+if TYPE_CHECKING:
+    from simulator.calendar import Calendar
+    from simulator.outbox import Outbox
+    from simulator.rates import Rates
+    from simulator.truth import Truth
 
 _PAID = np.flatnonzero([touch.click_cost > 0 for touch in TOUCHES])
 # Campaigns run over several links: one row per channel and campaign.
 CAMPAIGNS = tuple(dict.fromkeys((TOUCHES[at].channel, str(TOUCHES[at].campaign)) for at in _PAID))
 _CAMPAIGN_OF = np.array([CAMPAIGNS.index((TOUCHES[at].channel, str(TOUCHES[at].campaign))) for at in _PAID])
-CHANNEL_OF_CAMPAIGN = np.array([CHANNEL_OF[_PAID[_CAMPAIGN_OF == number][0]] for number in range(len(CAMPAIGNS))])
-_CLICK_COST = np.array([TOUCHES[_PAID[_CAMPAIGN_OF == number][0]].click_cost for number in range(len(CAMPAIGNS))])
+# The first link of each campaign, for what is the same for all of them.
+_FIRST_LINK = _PAID[np.unique(_CAMPAIGN_OF, return_index=True)[1]]
+CHANNEL_OF_CAMPAIGN = CHANNEL_OF[_FIRST_LINK]
+_CLICK_COST = np.array([TOUCHES[at].click_cost for at in _FIRST_LINK])
+_VANISHING = CAMPAIGNS.index(("display", "di-awareness"))
 _RESTATED_AFTER = (1, 2, 7, 20)
 
 
@@ -48,9 +55,8 @@ class Spend:
                 channels = np.unique(CHANNEL_OF_CAMPAIGN)
                 again = channels[rng.random(len(channels)) < 0.3]
                 figures = take(self._figures(rng, day, visits), np.isin(CHANNEL_OF_CAMPAIGN, again))
-                siblings = np.bincount(CHANNEL_OF_CAMPAIGN[figures["campaign"]], minlength=20)
-                dropped = (siblings[CHANNEL_OF_CAMPAIGN[figures["campaign"]]] > 1) & (figures["campaign"] == CAMPAIGNS.index(("display", "di-awareness")))
-                figures = take(figures, ~dropped)
+                # One campaign vanishes where its channel thinks again: the channel's rows are replaced as a whole.
+                figures = take(figures, figures["campaign"] != _VANISHING)
                 if day + after < self.calendar.days and len(figures["campaign"]):
                     versions.append((day + after, figures))
                     self.truth.summary["restated_spend"] += len(figures["campaign"])
@@ -58,7 +64,9 @@ class Spend:
             self.outbox.put("channel_spend", np.full(len(figures["campaign"]), delivery), figures)
         final: Rows = versions[0][1]
         for _, figures in versions[1:]:
-            replaced = np.isin(CHANNEL_OF_CAMPAIGN[final["campaign"]], CHANNEL_OF_CAMPAIGN[figures["campaign"]])
+            replaced = np.isin(
+                CHANNEL_OF_CAMPAIGN[final["campaign"]], CHANNEL_OF_CAMPAIGN[figures["campaign"]]
+            )
             final = joined([take(final, ~replaced), figures])
         rate = self.rates.of(final["currency"], np.full(len(final["campaign"]), day))
         self.truth.count_spend(final, converted(final["spend"], rate))

@@ -2,32 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from simulator import pages as walking
 from simulator.arrays import HOUR, MINUTE, NONE, Flags, Ints, Rows, pick, rank_in_groups, stream, take
-from simulator.calendar import Calendar
 from simulator.catalogue import SEARCHES, Catalogue
-from simulator.pages import Pages
-from simulator.people import People
 from simulator.touches import DIRECT, FIRST_WEIGHTS, IS_DEEP, LATER_WEIGHTS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from simulator.calendar import Calendar
+    from simulator.pages import Pages
+    from simulator.people import People
 
 # Two sessions of a household never touch, so that those without an id are cut as they were lived.
 _BREAK = 31 * MINUTE
 _MOST_SESSIONS = 3
-# Sessions that are held in memory at a time: some 1.5 million events.
-_CHUNK = 120_000
+# People who are held in memory with their events at a time: some half a million events.
+_CHUNK = 50_000
 
 
 @dataclass
 class Browsing:
     """Sessions of a day with their events, both in the order of ``session`` numbers.
 
-    ``sessions`` has person, visitor, begins_at, touch, nth (of the household's day), customer (at the end),
-    guest (bought as one). ``events`` has the columns of the feed, and ``at_session``: a place in ``sessions``.
+    ``sessions`` has person, visitor, device, variant, begins_at, touch, nth (of the household's day), customer (at
+    the end), guest (bought as one). ``events`` has the columns of the feed, and ``at_session``: a place in ``sessions``.
     ``purchases`` has, for each order to be: at_session, ordered_at.
     """
 
@@ -55,7 +59,7 @@ class Traffic:
         self.experiment = range(calendar.days // 5, max(calendar.days * 4 // 5, calendar.days // 5 + 1))
 
     def browse(self, day: int) -> Iterator[Browsing]:
-        """The visits of a day, some hundred thousand sessions at a time."""
+        """The visits of a day, of some ten thousand people at a time."""
         rng = stream(self.seed, 5, day)
         coming = self.people.coming(rng, day)
         for first in range(0, len(coming), _CHUNK):
@@ -68,7 +72,9 @@ class Traffic:
         # Two who share a device come twice at most: together they stay under 500 events a day.
         times = np.where(people.is_sharing[coming], np.minimum(times, _MOST_SESSIONS - 1), times)
         person = np.repeat(coming, times)
-        device = people.device_of[person, (people.has_second_device[person] & (rng.random(len(person)) < 0.3)) * 1]
+        device = people.device_of[
+            person, (people.has_second_device[person] & (rng.random(len(person)) < 0.3)) * 1
+        ]
         is_first_visit = people.visitor_of[device] < 0
         touch = np.where(
             is_first_visit, pick(rng, FIRST_WEIGHTS, len(person)), pick(rng, LATER_WEIGHTS, len(person))
@@ -99,11 +105,13 @@ class Traffic:
             "begins_at": begins_at,
             "touch": touch,
             "nth": nth,
+            "device": device,
+            "variant": variant,
         }
         self.sessions += len(kept)
-        login_page = self._logins(rng, pages, sessions, device)
+        login_page = self._logins(rng, pages, sessions)
         sessions["guest"] = (pages.is_buying & (login_page == NONE)).astype(np.int64)
-        return self._with_events(rng, day, pages, sessions, device, variant, login_page)
+        return self._with_events(rng, day, pages, sessions, login_page)
 
     def _variant(self, device: Ints) -> Ints:
         """Half of the people see the one variant, half the other, by a hash of their first device."""
@@ -129,9 +137,9 @@ class Traffic:
         kept = order[has_place]
         return kept, begins_at[kept], rank[has_place]
 
-    def _logins(self, rng: np.random.Generator, pages: Pages, sessions: Rows, device: Ints) -> Ints:
+    def _logins(self, rng: np.random.Generator, pages: Pages, sessions: Rows) -> Ints:
         """The page of each session from which on its person is logged in: NONE where that never happens."""
-        people, person = self.people, sessions["person"]
+        people, person, device = self.people, sessions["person"], sessions["device"]
         size = len(person)
         is_known = people.customer_of[person] >= 0
         stays = is_known & (people.logged_in[device] == person) & (rng.random(size) < 0.85)
@@ -144,7 +152,9 @@ class Traffic:
         login = np.where(buys & ((login < 0) | (login > pages.counts - 2)), pages.counts - 2, login)
         login = np.where(stays, 0, login)
         # Nobody logs in after the last day has ended.
-        at = np.where(login >= 0, sessions["begins_at"] + pages.began_at[pages.begins + np.maximum(login, 0)], NONE)
+        at = np.where(
+            login >= 0, sessions["begins_at"] + pages.began_at[pages.begins + np.maximum(login, 0)], NONE
+        )
         login = np.where(at < self.calendar.end, login, NONE)
         happens = login >= 0
 
@@ -159,16 +169,10 @@ class Traffic:
         return login
 
     def _with_events(
-        self,
-        rng: np.random.Generator,
-        day: int,
-        pages: Pages,
-        sessions: Rows,
-        device: Ints,
-        variant: Ints,
-        login_page: Ints,
+        self, rng: np.random.Generator, day: int, pages: Pages, sessions: Rows, login_page: Ints
     ) -> Browsing:
         catalogue, calendar = self.catalogue, self.calendar
+        device, variant = sessions["device"], sessions["variant"]
         seen = walking.happen(rng, catalogue, pages)
         row, session = seen.row, pages.session[seen.row]
         page_at = sessions["begins_at"][pages.session] + pages.began_at
@@ -193,7 +197,9 @@ class Traffic:
             "device": self.people.device_kind[device][session].astype(np.int64),
             "agent": self.people.device_agent[device][session].astype(np.int64),
             "variant": np.where(
-                (day in self.experiment) & is_view & (pages.page[row] == walking.DETAIL), variant[session], NONE
+                (day in self.experiment) & is_view & (pages.page[row] == walking.DETAIL),
+                variant[session],
+                NONE,
             ),
         }
         events["kept_id"] = self._kept_ids(rng, pages, sessions, row).astype(np.int64)
@@ -222,10 +228,11 @@ class Traffic:
 
     def _kept_ids(self, rng: np.random.Generator, pages: Pages, sessions: Rows, row: Ints) -> Flags:
         """Which events have their session's id: all, if it is not for the fault."""
+        if "no_session_ids" in self.faults:
+            return np.zeros(len(row), dtype=np.bool_)
         if "lost_session_ids" not in self.faults:
             return np.ones(len(row), dtype=np.bool_)
         luck = rng.random(len(sessions["session"]))
         # In most of the sessions hit all ids are lost, in some those from a random page on.
         loses_from = np.where(luck < 0.06, 0, np.where(luck < 0.08, 1, 99))
         return pages.place[row] < loses_from[pages.session[row]]
-

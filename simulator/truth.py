@@ -7,14 +7,16 @@ visitor is, is settled at the end, when all is known that the visitor's events w
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from simulator import pages as walking
 from simulator.arrays import MINUTE, NONE, Flags, Ints, Rows
-from simulator.calendar import Calendar
 from simulator.touches import CHANNEL_OF, CHANNELS, DIRECT, HAS_REFERRER, HAS_UTM
+
+if TYPE_CHECKING:
+    from simulator.calendar import Calendar
 
 FUNNEL = (
     "visited", "viewed", "carted", "checked_out", "paid",
@@ -40,7 +42,11 @@ class Truth:
         }  # fmt: skip
         self.funnel = np.zeros((days, len(FUNNEL)), dtype=np.int64)
         self.channels = np.zeros((days, len(CHANNELS)), dtype=np.int64)
-        self.summary: dict[str, Any] = {"late": {"events": 0, "orders": 0}, "restated_spend": 0, "amended_orders": 0}
+        self.summary: dict[str, Any] = {
+            "late": {"events": 0, "orders": 0},
+            "restated_spend": 0,
+            "amended_orders": 0,
+        }
         self._user_days: list[Rows] = []
         self._named = np.zeros(0, dtype=np.int64)
         self._orders: list[Rows] = []
@@ -112,9 +118,9 @@ class Truth:
         whose = unique // (calendar.days + 1)
         self._user_days.append(
             {
-                "day": unique % (calendar.days + 1),
-                "visitor": ordered["visitor"][begins][whose],
-                "customer": customer[whose],
+                "day": (unique % (calendar.days + 1)).astype(np.int32),
+                "visitor": ordered["visitor"][begins][whose].astype(np.int32),
+                "customer": customer[whose].astype(np.int32),
             }
         )
 
@@ -128,7 +134,9 @@ class Truth:
         names = customer >= 0
         unique = np.unique(visitor[names] * 2**32 + customer[names])
         visitor, customer = unique // 2**32, unique % 2**32
-        is_repeated = np.r_[False, visitor[1:] == visitor[:-1]] if len(visitor) else np.zeros(0, dtype=np.bool_)
+        is_repeated = (
+            np.r_[False, visitor[1:] == visitor[:-1]] if len(visitor) else np.zeros(0, dtype=np.bool_)
+        )
         is_other = (self._named[visitor] != NONE) & (self._named[visitor] != customer)
         several = visitor[is_repeated | is_other]
         self._named[visitor] = customer
@@ -147,7 +155,11 @@ class Truth:
 
     def users(self, customer: Ints, visitor: Ints) -> Ints:
         """The user behind a session: numbers of customers are even, those of visitors odd."""
-        known = np.where(visitor >= 0, self._named[visitor], NONE) if len(self._named) else np.full(len(visitor), NONE)
+        known = (
+            np.where(visitor >= 0, self._named[visitor], NONE)
+            if len(self._named)
+            else np.full(len(visitor), NONE)
+        )
         settled = np.where(customer >= 0, customer, known)
         return np.where(settled >= 0, settled * 2, visitor * 2 + 1)
 
@@ -191,7 +203,8 @@ class Truth:
                 "sessions": self.channels.ravel(),
             },
             "spend": _gathered(
-                self._spend, ("spend_date", "campaign", "impressions", "clicks", "spend", "currency", "converted")
+                self._spend,
+                ("spend_date", "campaign", "impressions", "clicks", "spend", "currency", "converted"),
             ),
         }
 
@@ -260,7 +273,9 @@ def _funnel(events: Rows, session: Ints, begins: Ints) -> list[Flags]:
 
 def _repurchase(bought: Rows, days: int) -> Rows:
     """Over the 30 days that end with each: buyers, those with two orders or more, what the later orders brought."""
-    found = {name: np.zeros(days, dtype=np.int64) for name in ("buyers", "repurchase_users", "repurchase_amount")}
+    found = {
+        name: np.zeros(days, dtype=np.int64) for name in ("buyers", "repurchase_users", "repurchase_amount")
+    }
     for day in range(days):
         inside = np.flatnonzero((bought["day"] <= day) & (bought["day"] > day - REPURCHASE_WINDOW))
         buyer = bought["buyer"][inside]
@@ -277,4 +292,4 @@ def _repurchase(bought: Rows, days: int) -> Rows:
 def _gathered(parts: list[Rows], names: tuple[str, ...]) -> Rows:
     if not parts:
         return {name: np.zeros(0, dtype=np.int64) for name in names}
-    return {name: np.concatenate([part[name] for part in parts]) for name in names}
+    return {name: np.concatenate([part[name] for part in parts]).astype(np.int64) for name in names}
