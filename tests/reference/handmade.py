@@ -28,9 +28,14 @@ SEEDS = Seeds(
 )
 
 
+def with_year(text: str) -> str:
+    """``MM-DD…`` is of 2025; ``YYYY-MM-DD…`` stays."""
+    return text if text[4:5] == "-" else f"2025-{text}"
+
+
 def at(text: str) -> datetime:
-    """``MM-DD HH:MM[:SS]`` of 2025 in UTC."""
-    return datetime.fromisoformat(f"2025-{text.replace(' ', 'T')}").replace(tzinfo=UTC)
+    """``[YYYY-]MM-DD HH:MM[:SS]`` in UTC."""
+    return datetime.fromisoformat(with_year(text)).replace(tzinfo=UTC)
 
 
 class Shop:
@@ -101,7 +106,7 @@ class Shop:
         """A day's spend of a campaign."""
         self.add(
             "channel_spend",
-            spend_date=date.fromisoformat(f"2025-{day}"),
+            spend_date=date.fromisoformat(with_year(day)),
             channel=channel,
             campaign_id=campaign_id,
             **{"impressions": 100, "clicks": 10, "currency": "USD", **row},

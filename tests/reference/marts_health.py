@@ -11,8 +11,7 @@ from .days import shift
 from .facts import Facts, paid_day
 from .marts_customers import repurchase
 from .marts_sales import gmv_daily
-from .marts_users import active_users
-from .values import ZERO, Row, change, median, rate
+from .values import ZERO, Number, Row, as_float, median, rate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -20,13 +19,15 @@ if TYPE_CHECKING:
 
 MEDIAN_DAYS = 28
 METRICS = ("uv", "conversion_rate", "spend_per_buyer", "repurchase_rate")
+#: metric -> day -> value.
+Values = dict[str, dict[date, Fraction | None]]
 #: One alert without its rule: metric, scope, value, benchmark, severity.
 Alert = tuple[str, str, float, float | None, str]
 
 
-def exact(value: float | Decimal | None) -> Fraction | None:
-    """A figure without further rounding."""
-    return None if value is None else Fraction(value)
+def ratio(numerator: Number, denominator: Number) -> Fraction | None:
+    """An exact rate: a deviation of exactly 20 % must not depend on how a double was rounded."""
+    return Fraction(numerator) / Fraction(denominator) if denominator else None
 
 
 def median_before(values: dict[date, Fraction | None], day: date, facts: Facts) -> Fraction | None:
@@ -38,27 +39,31 @@ def median_before(values: dict[date, Fraction | None], day: date, facts: Facts) 
     return median([value for value in before if value is not None])
 
 
-def daily_values(facts: Facts) -> dict[str, dict[date, Fraction | None]]:
+def daily_values(facts: Facts) -> Values:
     """metric -> day -> value."""
-    found: dict[str, dict[date, Fraction | None]] = defaultdict(dict)
+    found: Values = defaultdict(dict)
     for row in gmv_daily(facts):
-        for metric in ("uv", "conversion_rate", "spend_per_buyer", "gmv"):
-            found[metric][row["dt"]] = exact(row[metric])
+        day = row["dt"]
+        found["uv"][day] = Fraction(row["uv"])
+        found["gmv"][day] = Fraction(row["gmv"])
+        found["conversion_rate"][day] = ratio(row["buyers"], row["uv"])
+        found["spend_per_buyer"][day] = ratio(row["gmv"], row["buyers"])
+        sessions = facts.sessions_on.get(day, [])
+        found["bounce_rate"][day] = ratio(sum(session.is_bounce for session in sessions), len(sessions))
     for row in repurchase(facts):
         if row["window_days"] == 90:
-            found["repurchase_rate"][row["dt"]] = exact(row["repurchase_rate"])
-    for row in active_users(facts):
-        found["bounce_rate"][row["dt"]] = exact(row["bounce_rate"])
+            found["repurchase_rate"][row["dt"]] = ratio(row["repurchase_users"], row["buyers"])
     return found
 
 
-def state_of(deviation: float | None, limits: tuple[float, float]) -> str | None:
+def state_of(deviation: Fraction | None, limits: tuple[float, float]) -> str | None:
     """How far under the usual: healthy, to be watched, or an alarm."""
     if deviation is None:
         return None
-    if deviation >= limits[0]:
+    healthy, watch = (Fraction(str(limit)) for limit in limits)
+    if deviation >= healthy:
         return "healthy"
-    return "watch" if deviation >= limits[1] else "alarm"
+    return "watch" if deviation >= watch else "alarm"
 
 
 def health_quadrant(facts: Facts) -> list[Row]:
@@ -70,10 +75,10 @@ def health_quadrant(facts: Facts) -> list[Row]:
         for metric in METRICS:
             value = values[metric][day]
             usual = median_before(values[metric], day, facts)
-            deviation = change(value, usual)
-            row[metric] = value if value is None else int(value) if metric == "uv" else float(value)
-            row[f"{metric}_median"] = None if usual is None else float(usual)
-            row[f"{metric}_deviation"] = deviation
+            deviation = value / usual - 1 if value is not None and usual else None
+            row[metric] = int(value or 0) if metric == "uv" else as_float(value)
+            row[f"{metric}_median"] = as_float(usual)
+            row[f"{metric}_deviation"] = as_float(deviation)
             row[f"{metric}_state"] = state_of(deviation, facts.seeds.health.get(metric, (-0.10, -0.20)))
         rows.append(row)
     return rows
@@ -107,9 +112,6 @@ def alerts(facts: Facts) -> list[Row]:
         for rule_id, rule in rules.items()
         for metric, scope, value, benchmark, severity in rule(day)
     ]
-
-
-Values = dict[str, dict[date, Fraction | None]]
 
 
 def conversion_below_median(facts: Facts, values: Values, day: date) -> Iterator[Alert]:
@@ -153,8 +155,6 @@ def gmv_unusual(facts: Facts, values: Values, day: date) -> Iterator[Alert]:
 def spend_without_orders(facts: Facts, day: date) -> Iterator[Alert]:
     """A channel that cost money on each of the last 3 days and has no order paid on them."""
     days = [shift(day, -number) for number in range(3)]
-    if facts.first_day is None or days[-1] < facts.first_day:
-        return
     spend: dict[str, dict[date, Decimal]] = defaultdict(lambda: defaultdict(lambda: ZERO))
     for row in facts.spend:
         spend[row.channel][row.day] += row.amount

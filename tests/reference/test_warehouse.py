@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -19,16 +19,21 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SHOPS = [
-    pytest.param("America/New_York", True, 11, id="with all tables in New York"),
-    pytest.param("Asia/Tokyo", False, 12, id="without optional tables in Tokyo"),
+    pytest.param("America/New_York", {"seed": 11, "stride": 2}, id="with all tables in New York"),
+    pytest.param(
+        "Asia/Tokyo", {"seed": 12, "stride": 2, "optional": False}, id="without optional tables in Tokyo"
+    ),
+    pytest.param(
+        "Europe/London", {"seed": 13, "stride": 30, "days": 430}, id="over fourteen months in London"
+    ),
 ]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("time_zone", "optional", "seed"), SHOPS)
-def test_every_mart_equals_the_reference(tmp_path: Path, time_zone: str, optional: bool, seed: int) -> None:
+@pytest.mark.parametrize(("time_zone", "shop"), SHOPS)
+def test_every_mart_equals_the_reference(tmp_path: Path, time_zone: str, shop: dict[str, Any]) -> None:
     settings = Settings(home=tmp_path / "home", time_zone=time_zone, currency="USD")
-    write_inbox(UglyShop(seed, optional=optional, stride=2), tmp_path / "inbox")
+    write_inbox(UglyShop(**shop), tmp_path / "inbox")
     pipeline.ingest(settings, None, None, None, progress=LogProgress(), inbox=tmp_path / "inbox")
     candidate = pipeline.build(settings, LogProgress())
     assert candidate is not None

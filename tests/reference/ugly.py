@@ -19,8 +19,6 @@ from .handmade import AS_OF, Shop, at
 if TYPE_CHECKING:
     from pathlib import Path
 
-DAYS = 40
-REFERENCE_DELIVERIES = (39, 20, 1)
 PAGES = ["home", "list", "search", "activity", "detail", "detail", "cart", "checkout", "content", None]
 KINDS = ["page_view"] * 6 + ["impression", "impression", "click", "add_to_cart", "checkout", "search"]
 ORIGINS: list[dict[str, str | None]] = [
@@ -36,25 +34,28 @@ ORIGINS: list[dict[str, str | None]] = [
 
 
 class UglyShop(Shop):
-    """So many visitors, half as many customers; deliveries come every ``stride`` days.
+    """So many visitors, half as many customers; deliveries come every ``stride`` days, of ``days`` days.
 
-    Without ``optional`` there are no promotions, merchants, reviews, stock, experiments and spend.
+    The longer the shop, the less happens on a day. Without ``optional`` there are no promotions, merchants, reviews, stock, experiments and spend.
     """
 
-    def __init__(self, seed: int, *, visitors: int = 60, optional: bool = True, stride: int = 1) -> None:
+    def __init__(
+        self, seed: int, *, days: int = 40, visitors: int = 60, optional: bool = True, stride: int = 1
+    ) -> None:
         super().__init__()
         self.chance = random.Random(seed)
         self.stride = stride
         self.visitors = visitors
         self.customers = visitors // 2
         self.optional = optional
-        for day in (DAYS + 1, DAYS - 4):
+        self.days = days
+        for day in (days + 1, days - 4):
             first = AS_OF - timedelta(days=day)
             self.add(
                 "fx_rates", rate_date=first, currency="EUR", rate_to_reporting=Decimal("1.1"), _delivery=first
             )
         self.add_reference_tables()
-        for ago in range(DAYS, -2, -1):
+        for ago in range(days, -2, -1):
             self.add_day(AS_OF - timedelta(days=ago))
 
     def add(self, table: str, **row: Any) -> None:
@@ -71,7 +72,7 @@ class UglyShop(Shop):
     def moment(self, day: date) -> datetime:
         """A random minute of a day."""
         hour, minute = self.chance.randint(0, 23), self.chance.choice([0, 10, 30, 59])
-        return at(f"{day:%m-%d} {hour:02}:{minute:02}")
+        return at(f"{day:%Y-%m-%d} {hour:02}:{minute:02}")
 
     def later(self, when: datetime, most: int) -> date:
         """The delivery day of what happened ``when``: up to so many days late, never after ``as_of``."""
@@ -80,7 +81,7 @@ class UglyShop(Shop):
     def add_reference_tables(self) -> None:
         """Whole tables, delivered three times, each time a little different."""
         chance = self.chance
-        for ago in REFERENCE_DELIVERIES:
+        for ago in (self.days - 1, self.days // 2, 1):
             delivery = {"_delivery": AS_OF - timedelta(days=ago)}
             for number in range(1, 13):
                 self.product(
@@ -96,14 +97,16 @@ class UglyShop(Shop):
                     **delivery,
                 )
             for number in range(1, self.customers + 1):
-                registered = AS_OF - timedelta(days=chance.randint(1, 60))
+                registered = AS_OF - timedelta(days=chance.randint(1, self.days + 20))
                 self.add(
                     "customers",
                     customer_id=f"{number:03}",
-                    registered_at=at(f"{registered:%m-%d} 12:00"),
+                    registered_at=at(f"{registered:%Y-%m-%d} 12:00"),
                     member_tier=self.maybe(0.8, chance.choice(["basic", "gold"])),
                     referrer_customer_id=f"{number // 2:03}" if number > 6 and number % 3 == 0 else None,
-                    updated_at=self.maybe(0.3, self.moment(AS_OF - timedelta(days=chance.randint(1, 40)))),
+                    updated_at=self.maybe(
+                        0.3, self.moment(AS_OF - timedelta(days=chance.randint(1, self.days)))
+                    ),
                     **delivery,
                 )
         if self.optional:
@@ -138,7 +141,7 @@ class UglyShop(Shop):
                 **delivery,
             )
         for number in range(60):
-            when = self.moment(AS_OF - timedelta(days=chance.randint(-1, 39)))
+            when = self.moment(AS_OF - timedelta(days=chance.randint(-1, self.days - 1)))
             self.add(
                 "reviews",
                 review_id=f"w{number % 50}",
@@ -161,16 +164,20 @@ class UglyShop(Shop):
                 row = {"product_id": f"p{number:02}", "snapshot_date": day, "on_hand": stock}
                 self.add("inventory", **row, _delivery=delivery)
         self.add_spend(day, delivery)
+        if self.days > 100 and chance.random() < 0.7:
+            return
         for number in range(chance.randint(5, 9)):
-            ended, visit = self.add_visit(day, f"{day:%m%d}-{number}")
+            ended, visit = self.add_visit(day, f"{day:%y%m%d}-{number}")
             if chance.random() < 0.4:
                 bought = ended + timedelta(minutes=chance.choice([-5, 0, 10, 30, 31]))
-                self.add_order(f"v{day:%m%d}-{number}", bought, visit)
+                self.add_order(f"v{day:%y%m%d}-{number}", bought, visit)
         for number in range(chance.randint(1, 4)):
-            self.add_order(f"{day:%m%d}-{number}", self.moment(day), {})
+            self.add_order(f"{day:%y%m%d}-{number}", self.moment(day), {})
         if day.day == 5:
             for number in range(6):
-                self.add_order(f"burst-{day:%m%d}-{number}", at(f"{day:%m-%d} 11:{number}0"), {}, burst=True)
+                self.add_order(
+                    f"burst-{day:%y%m%d}-{number}", at(f"{day:%Y-%m-%d} 11:{number}0"), {}, burst=True
+                )
 
     def add_spend(self, day: date, delivery: date) -> None:
         """A day's campaigns, some of them restated a week later with fewer rows."""
@@ -183,10 +190,10 @@ class UglyShop(Shop):
         ):
             money = f"{chance.randint(0, 99)}.{chance.randint(0, 9999):04}"
             row = {"clicks": chance.randint(0, 9), "currency": chance.choice(["USD", "EUR"])}
-            self.spend(f"{day:%m-%d}", channel, campaign, money, **row, _delivery=delivery)
+            self.spend(f"{day:%Y-%m-%d}", channel, campaign, money, **row, _delivery=delivery)
         restated = day + timedelta(days=7)
         if chance.random() < 0.3 and restated <= AS_OF:
-            self.spend(f"{day:%m-%d}", "paid_search", "ads", "55.5", _delivery=restated)
+            self.spend(f"{day:%Y-%m-%d}", "paid_search", "ads", "55.5", _delivery=restated)
 
     def add_visit(self, day: date, name: str) -> tuple[datetime, dict[str, str | None]]:
         """One visit: some log in, some are bots, some have no session id, some run past midnight.
@@ -195,7 +202,7 @@ class UglyShop(Shop):
         """
         chance = self.chance
         visitor = f"v{chance.randint(1, self.visitors):03}"
-        when = self.moment(day) if chance.random() < 0.9 else at(f"{day:%m-%d} 23:50")
+        when = self.moment(day) if chance.random() < 0.9 else at(f"{day:%Y-%m-%d} 23:50")
         session = self.maybe(0.7, f"s{name}")
         customer = self.maybe(0.3, f"{int(visitor[1:]) % self.customers + 1:03}")
         if chance.random() < 0.05:
@@ -219,9 +226,9 @@ class UglyShop(Shop):
                 **(origin if number == 1 or chance.random() < 0.2 else {}),
                 "_delivery": self.later(when, 3),
             }
-            self.event(visitor, f"{when:%m-%d %H:%M:%S}", kind, **event)
+            self.event(visitor, f"{when:%Y-%m-%d %H:%M:%S}", kind, **event)
             if chance.random() < 0.05:
-                self.event(visitor, f"{when:%m-%d %H:%M:%S}", kind, **{**event, "_delivery": AS_OF})
+                self.event(visitor, f"{when:%Y-%m-%d %H:%M:%S}", kind, **{**event, "_delivery": AS_OF})
             ended = when
             when += timedelta(minutes=chance.choice([0, 1, 4, 15, 30, 31, 50]))
         return ended, {"visitor_id": visitor, "session_id": session, "customer_id": customer}
@@ -242,7 +249,7 @@ class UglyShop(Shop):
         order: dict[str, Any] = {
             "customer_id": customer,
             "currency": chance.choice(["USD", "USD", "EUR"]),
-            "session_id": self.maybe(0.4, f"s{when:%m%d}-{chance.randint(0, 8)}"),
+            "session_id": self.maybe(0.4, f"s{when:%y%m%d}-{chance.randint(0, 8)}"),
             "visitor_id": self.maybe(0.4, f"v{chance.randint(1, self.visitors):03}"),
             "sales_channel": chance.choice([None, "web", "app", "store"]),
             "device": self.maybe(0.3, "phone"),
@@ -254,7 +261,7 @@ class UglyShop(Shop):
         }
         has_updates = chance.random() < 0.7
         placed = {"updated_at": when if has_updates else None, "_delivery": min(when.date(), AS_OF)}
-        self.order(name, f"{when:%m-%d %H:%M}", paid=None, **{**order, "status": "placed", **placed})
+        self.order(name, f"{when:%Y-%m-%d %H:%M}", paid=None, **{**order, "status": "placed", **placed})
         lines = 0 if chance.random() < 0.03 else chance.randint(1, 3)
         self.add_lines(name, lines, min(when.date(), AS_OF), burst=burst)
         if chance.random() < 0.1:
@@ -264,8 +271,8 @@ class UglyShop(Shop):
         last = max(at for at in (paid, shipped, delivered, cancelled, when) if at)
         self.order(
             name,
-            f"{when:%m-%d %H:%M}",
-            paid=f"{paid:%m-%d %H:%M}" if paid else None,
+            f"{when:%Y-%m-%d %H:%M}",
+            paid=f"{paid:%Y-%m-%d %H:%M}" if paid else None,
             **order,
             shipped_at=shipped,
             delivered_at=delivered,
@@ -278,7 +285,7 @@ class UglyShop(Shop):
         if chance.random() < 0.2:
             visitor = f"v{chance.randint(1, self.visitors):03}"
             event = {"order_id": name, "s": self.maybe(0.5, "till"), "_delivery": self.later(when, 3)}
-            self.event(visitor, f"{when:%m-%d %H:%M}", "purchase", **event)
+            self.event(visitor, f"{when:%Y-%m-%d %H:%M}", "purchase", **event)
 
     def add_lines(self, name: str, number: int, delivery: date, *, burst: bool) -> None:
         """So many lines; a later delivery replaces them all."""
@@ -298,7 +305,7 @@ class UglyShop(Shop):
             refunded = when + timedelta(days=chance.randint(0, 12), hours=1)
             self.refund(
                 name if chance.random() < 0.95 else "nobody",
-                f"{refunded:%m-%d %H:%M}",
+                f"{refunded:%Y-%m-%d %H:%M}",
                 f"{chance.randint(1, 40)}.{chance.randint(0, 9999):04}",
                 refund_id=f"r{name}-{number}",
                 line_number=chance.choice([None, None, 1, 2, 9]),
