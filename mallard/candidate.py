@@ -9,7 +9,10 @@ from datetime import date
 from pathlib import Path
 
 from mallard.errors import NothingToDoError
-from mallard.settings import Settings
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mallard.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,9 @@ class Candidate:
 
     def save(self, settings: Settings) -> None:
         """Write down which candidate waits for its audit, for a task in another process."""
-        body = {name: str(value) if isinstance(value, Path) else value for name, value in asdict(self).items()}
+        body = {
+            name: str(value) if isinstance(value, Path) else value for name, value in asdict(self).items()
+        }
         body["as_of"] = self.as_of.isoformat()
         path = settings.work / "candidate.json"
         draft = path.with_suffix(".draft")

@@ -33,9 +33,7 @@ class _State:
 
 
 @app.callback()
-def options(
-    *, verbose: Annotated[bool, typer.Option("--verbose", help="Show tracebacks.")] = False
-) -> None:
+def options(*, verbose: Annotated[bool, typer.Option("--verbose", help="Show tracebacks.")] = False) -> None:
     _State.verbose = verbose
 
 
@@ -66,7 +64,9 @@ def load(
     inbox: Annotated[Path | None, typer.Option(help="Folder <feed>/<table>/<day>.<ext>.")] = None,
     first: Annotated[str | None, typer.Option("--from", help="First delivery day.")] = None,
     last: Annotated[str | None, typer.Option("--to", help="Last delivery day.")] = None,
-    source: Annotated[str | None, typer.Option(help="A source of the registry, such as online_retail.")] = None,
+    source: Annotated[
+        str | None, typer.Option(help="A source of the registry, such as online_retail.")
+    ] = None,
     path: Annotated[Path | None, typer.Option(help="Where that source's file lies.")] = None,
     full_refresh: Annotated[
         bool, typer.Option("--full-refresh", help="Compute everything anew from landing.")

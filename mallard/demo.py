@@ -79,7 +79,9 @@ def show_demo(settings: Settings, seconds: float) -> None:
     ]
     console = Console(highlight=False)
     console.print()
-    console.print(make_table(f"Published version {figures['version']}, up to {figures['as_of']}", ["", ""], rows))
+    console.print(
+        make_table(f"Published version {figures['version']}, up to {figures['as_of']}", ["", ""], rows)
+    )
     console.print()
     console.print(f"Done in {seconds:.0f} s. The warehouse: {relative(figures['path'])}")
     home = "" if settings.home == CHECKOUT / "var" else f"MALLARD_HOME={relative(settings.home)} "

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import date
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mallard.errors import DeliveryRefusedError, GateRefusedError
-from mallard.settings import Settings
 
 if TYPE_CHECKING:
+    from mallard.settings import Settings
+    from pathlib import Path
+    from datetime import date
     from collections.abc import Collection
 
     from expectations.gate import Receipt

@@ -55,7 +55,12 @@ class TerminalProgress:
             yield lambda text: None
             self.console.print(f"{name}: {time.monotonic() - began:.1f} s", highlight=False)
             return
-        columns = [SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[now]}")]
+        columns = [
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.fields[now]}"),
+        ]
         with Bar(*columns, TimeElapsedColumn(), console=self.console) as bar:
             task = bar.add_task(name, total=total, now="")
 

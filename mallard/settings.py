@@ -105,12 +105,11 @@ class Settings:
 
     def with_shop(self, *, time_zone: str | None, currency: str | None) -> Settings:
         """The same warehouse with a shop's own zone and currency where the environment names none."""
-        changes: dict[str, str] = {}
-        if time_zone and not os.environ.get("MALLARD_TIME_ZONE"):
-            changes["time_zone"] = time_zone
-        if currency and not os.environ.get("MALLARD_CURRENCY"):
-            changes["currency"] = currency
-        return replace(self, **changes) if changes else self
+        return replace(
+            self,
+            time_zone=os.environ.get("MALLARD_TIME_ZONE") or time_zone or self.time_zone,
+            currency=os.environ.get("MALLARD_CURRENCY") or currency or self.currency,
+        )
 
 
 def from_environment() -> Settings:

@@ -106,7 +106,8 @@ def show_receipt(settings: Settings, receipt: Receipt | None) -> None:
 def show_status(settings: Settings) -> None:
     """What is published, how fresh it is, and what waits."""
     from ingestion.landing import read_manifests
-    from mallard.build import identify, read_base
+    from mallard.build import read_base
+    from mallard.prepare import identify
     from publishing.versions import current_version
 
     console = _console()
@@ -151,7 +152,17 @@ def show_publishes(settings: Settings, *, as_json: bool) -> None:
     if not lines:
         _console().print(f"Nothing was published in {settings.home} yet. Load some: mallard load --inbox DIR")
         return
-    columns = ["version", "status", "as of", "recorded at", "deliveries", "checks", "warned", "kept", "reason"]
+    columns = [
+        "version",
+        "status",
+        "as of",
+        "recorded at",
+        "deliveries",
+        "checks",
+        "warned",
+        "kept",
+        "reason",
+    ]
     rows = [
         (
             f"{line.version}{' ←' if line.is_live else ''}",
@@ -207,7 +218,7 @@ def show_query(settings: Settings, sql: str, *, limit: int, as_csv: bool) -> Non
             "DuckDB cannot answer that.",
             found=str(error).strip(),
             where=str(current.path),
-            mend="tables are listed by: mallard query \"from duckdb_tables() select schema_name, table_name\"",
+            mend="list the tables: mallard query 'select schema_name, table_name from duckdb_tables()'",
         ) from error
     shown = rows[:limit] if limit else rows
     console = _console()

@@ -8,8 +8,9 @@ import tempfile
 from datetime import UTC, date, datetime
 from pathlib import Path
 
-from mallard import build
 from mallard.candidate import Candidate
+from mallard.dbt_run import dbt_failures, invoke_dbt
+from mallard.prepare import Base, prepare
 from mallard.settings import Settings
 
 
@@ -22,12 +23,16 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="mallard-sql-tests-") as folder:
         settings = Settings(home=Path(folder))
         candidate = prepare_empty_candidate(settings)
-        built = build.invoke_dbt(
-            settings, candidate.path, candidate.target, ["build", "--exclude-resource-type", "unit_test"], print
+        built = invoke_dbt(
+            settings,
+            candidate.path,
+            candidate.target,
+            ["build", "--exclude-resource-type", "unit_test"],
+            print,
         )
         if not built:
             return _report(candidate, "empty warehouse")
-        build.invoke_dbt(settings, candidate.path, candidate.target, ["test", "--select", "test_type:unit"], print)
+        invoke_dbt(settings, candidate.path, candidate.target, ["test", "--select", "test_type:unit"], print)
         return _report(candidate, "unit tests of models")
 
 
@@ -44,13 +49,13 @@ def prepare_empty_candidate(settings: Settings) -> Candidate:
         is_full_refresh=True,
         new_deliveries=0,
     )
-    build.prepare(settings, candidate, build.Base(None, None, "", frozenset()), [], set(), "", datetime.now(UTC))
+    prepare(settings, candidate, Base(None, None, "", frozenset()), [], set(), "", datetime.now(UTC))
     return candidate
 
 
 def _report(candidate: Candidate, what: str) -> int:
     results = json.loads((candidate.target / "run_results.json").read_text())["results"]
-    failures = build.dbt_failures(candidate)
+    failures = dbt_failures(candidate)
     for failure in failures:
         print(f"{failure['unique_id']}: {failure['status']}\n{failure['message']}\n")
     print(f"{what}: {len(results) - len(failures)} passed, {len(failures)} failed")

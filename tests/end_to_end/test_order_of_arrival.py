@@ -11,13 +11,13 @@ from tests.end_to_end.shops import Shop, checksums, load, make_shop
 
 pytestmark = pytest.mark.slow
 
-DAYS = 9
+DAYS = 6
 FAULTS = ("late", "duplicates", "bad_rows", "restated_spend", "bots", "lost_session_ids")
 
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:
-    return make_shop(tmp_path_factory.mktemp("shop") / "inbox", days=DAYS, users=250, seed=7, faults=FAULTS)
+    return make_shop(tmp_path_factory.mktemp("shop") / "inbox", days=DAYS, users=200, seed=7, faults=FAULTS)
 
 
 @pytest.fixture(scope="module")
