@@ -17,10 +17,11 @@ from mallard.errors import MallardError, NothingToDoError
 from mallard.prepare import Base, identify, prepare
 
 if TYPE_CHECKING:
-    from mallard.settings import Settings
     from collections.abc import Sequence
+
     from ingestion.manifest import Manifest
     from mallard.progress import Progress
+    from mallard.settings import Settings
 
 # The table of each feed whose last delivery says how far the feed has come.
 MAIN_TABLES = {"orders": "orders", "clickstream": "events", "channel_spend": "channel_spend"}

@@ -7,9 +7,9 @@ import os
 from dataclasses import asdict, dataclass
 from datetime import date
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mallard.errors import NothingToDoError
-from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mallard.settings import Settings

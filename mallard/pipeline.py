@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 from mallard.errors import DeliveryRefusedError, GateRefusedError
 
 if TYPE_CHECKING:
-    from mallard.settings import Settings
-    from pathlib import Path
-    from datetime import date
     from collections.abc import Collection
+    from datetime import date
+    from pathlib import Path
 
     from expectations.gate import Receipt
     from ingestion.landing import LandingReport
     from mallard.candidate import Candidate
     from mallard.progress import Progress
+    from mallard.settings import Settings
     from publishing.versions import Version
 
 
