@@ -1,5 +1,6 @@
--- What: every line of seeds/alert_rules.csv has the limits that its kind needs, and none that it ignores;
--- an alarm is further off than a warning; spend_without_orders watches spend and nothing else does.
+-- What: every line of seeds/alert_rules.csv has the limits that its kind needs, and none
+-- that it ignores; an alarm is further off than a warning; spend_without_orders watches
+-- spend and nothing else does.
 -- Why: a rule without a limit raises nothing, and nobody notices.
 -- A returned row is a wrong rule, with its line in the file and what is wrong with it.
 with lines as (
@@ -18,7 +19,9 @@ judged as (
         line,
         rule_id,
         case
-            when kind in ('falling', 'spend_without_orders') and coalesce(warn_at, alarm_at) is not null
+            when
+                kind in ('falling', 'spend_without_orders')
+                and coalesce(warn_at, alarm_at) is not null
                 then 'this kind has no warn_at and no alarm_at'
             when kind not in ('falling', 'spend_without_orders') and warn_at is null
                 then 'warn_at is missing'

@@ -1,7 +1,9 @@
--- What: for each model, the credited orders, new buyers and GMV of a day are those of gmv_daily: counts to
--- 1e-9, money to the cent.
--- Why: credit is shared out, never made or lost; a channel's success must be another one's loss.
--- A returned row is a day and model whose sums differ, or a day with sales that a model does not have.
+-- What: for each model, the credited orders, new buyers and GMV of a day are those of
+-- gmv_daily: counts to 1e-9, money to the cent.
+-- Why: credit is shared out, never made or lost; a channel's success must be another one's
+-- loss.
+-- A returned row is a day and model whose sums differ, or a day with sales that a model
+-- does not have.
 with credited as (
 
     select

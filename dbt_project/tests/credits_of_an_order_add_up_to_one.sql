@@ -1,6 +1,9 @@
--- What: every paid order is in fct_touchpoints, and each model's credits of it add up to exactly 1.
--- Why: an order that is credited more or less than once falsifies the return on every campaign it touches.
--- A returned row is an order of which a model credits another share than 1, or that has no row.
+-- What: every paid order is in fct_touchpoints, and each model's credits of it add up to
+-- exactly 1.
+-- Why: an order that is credited more or less than once falsifies the return on every
+-- campaign it touches.
+-- A returned row is an order of which a model credits another share than 1, or that has no
+-- row.
 select
     orders.order_id,
     sum(touchpoints.first_touch_credit) as first_touch_credit,

@@ -1,7 +1,9 @@
--- What: GMV = UV × conversion rate × spend per buyer, to 1e-9 of it, wherever there were visitors and
--- buyers; where a factor is NULL, there were none.
--- Why: the three factors are what people explain GMV with; gmv_drivers splits its change over them.
--- A returned row is a day on which the product is not GMV, or a factor is missing without a reason.
+-- What: GMV = UV × conversion rate × spend per buyer, to 1e-9 of it, wherever there were
+-- visitors and buyers; where a factor is NULL, there were none.
+-- Why: the three factors are what people explain GMV with; gmv_drivers splits its change
+-- over them.
+-- A returned row is a day on which the product is not GMV, or a factor is missing without a
+-- reason.
 select
     dt,
     gmv,

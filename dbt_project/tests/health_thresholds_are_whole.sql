@@ -1,5 +1,5 @@
--- What: seeds/health_thresholds.csv has a line for each metric of health_quadrant, and what is to watch
--- begins below what is healthy.
+-- What: seeds/health_thresholds.csv has a line for each metric of health_quadrant, and what
+-- is to watch begins below what is healthy.
 -- Why: without a line a metric has no state, with crossed limits it is never to be watched.
 -- A returned row is a metric without a line, or a line with crossed limits.
 select

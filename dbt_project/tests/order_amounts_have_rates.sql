@@ -1,7 +1,9 @@
--- What: every order, and every row of spend, is in a currency with an exchange rate at most 7 days old on
--- its day; the reporting currency needs none.
--- Why: money that cannot be converted counts as nothing, and every figure of its day would be too low.
--- A returned row is a currency and day without a rate, and the orders and spend rows that wait for it.
+-- What: every order, and every row of spend, is in a currency with an exchange rate at most
+-- 7 days old on its day; the reporting currency needs none.
+-- Why: money that cannot be converted counts as nothing, and every figure of its day would
+-- be too low.
+-- A returned row is a currency and day without a rate, and the orders and spend rows that
+-- wait for it.
 with missing as (
 
     select

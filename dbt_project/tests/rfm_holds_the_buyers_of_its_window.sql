@@ -1,5 +1,5 @@
--- What: customer_rfm holds exactly the customers who paid an order in its window, each once, and the
--- segments add up to them.
+-- What: customer_rfm holds exactly the customers who paid an order in its window, each
+-- once, and the segments add up to them.
 -- Why: a mailing by segment must reach every customer once.
 -- A returned row is a customer who is missing or too many, or a segment total that is off.
 with customers as (
