@@ -34,7 +34,7 @@ test: setup lint types unit sql-tests ## Lint, types and all tests
 lint: setup ## ruff and sqlfluff
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/sqlfluff lint dbt_project/models dbt_project/tests --disable-progress-bar
+	$(BIN)/sqlfluff lint dbt_project/models dbt_project/tests --processes 2 --disable-progress-bar
 
 types: setup ## mypy
 	$(BIN)/mypy
