@@ -30,7 +30,7 @@ def describe(context: Mapping[str, Any]) -> str:
     run = context["dag_run"]
     day = run.partition_key or "no single day"
     error = context.get("exception")
-    reason = str(error) if error is not None and str(error) else type(error).__name__
+    reason = "no exception was recorded" if error is None else str(error) or type(error).__name__
     return "\n".join(
         [
             f"ALERT {task.dag_id}.{task.task_id} failed for {day} after {task.try_number} tries.",

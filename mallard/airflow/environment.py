@@ -9,10 +9,11 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import shlex
 import sys
 from pathlib import Path
 
-from mallard.settings import CHECKOUT, Settings
+from mallard.settings import CHECKOUT, Settings, from_environment
 
 HOST = "127.0.0.1"
 DEFAULT_PORT = 8080
@@ -128,3 +129,14 @@ def _write_private(path: Path, content: dict[str, str]) -> None:
     with os.fdopen(descriptor, "w") as file:
         json.dump(content, file)
         file.write("\n")
+
+
+def main() -> None:
+    """Print the variables as shell commands: ``eval "$(python -m mallard.airflow.environment)"``."""
+    variables = environment(from_environment())
+    changed = {name: text for name, text in variables.items() if os.environ.get(name) != text}
+    sys.stdout.writelines(f"export {name}={shlex.quote(text)}\n" for name, text in sorted(changed.items()))
+
+
+if __name__ == "__main__":
+    main()
