@@ -55,7 +55,8 @@ def rank_in_groups(sorted_keys: Ints) -> Ints:
         return np.zeros(0, dtype=np.int64)
     is_first = np.r_[True, sorted_keys[1:] != sorted_keys[:-1]]
     begins = np.flatnonzero(is_first)
-    return np.arange(len(sorted_keys)) - begins[np.cumsum(is_first) - 1]
+    places: Ints = np.arange(len(sorted_keys)) - begins[np.cumsum(is_first) - 1]
+    return places
 
 
 def converted(amount: Ints, rate: Ints) -> Ints:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from simulator.arrays import DAY, HOUR, MINUTE, NONE, Flags, Floats, Ints, Rows, pick, stream
+from simulator.arrays import DAY, HOUR, MINUTE, NONE, Flags, Floats, Ints, Rows, stream
 from simulator.calendar import Calendar, festivals
 
 CATEGORIES: tuple[tuple[str, str, str], ...] = (
@@ -222,7 +222,3 @@ class Catalogue:
             "budget": budgets,
         }
         return Promotions(rows, [entry[1] for entry in plan], np.array([entry[5] for entry in plan]))
-
-
-def random_tier(rng: np.random.Generator, size: int) -> Ints:
-    return pick(rng, [1, 3, 6], size)

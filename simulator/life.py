@@ -156,9 +156,9 @@ class Life:
         first = starts_of(np.bincount(lines["order"], minlength=size))
         luck = rng.random(size)
         off = (orders["is_called_off"] > 0) & (luck < 0.9)
-        back = (orders["delivered_at"] >= 0) & (luck < 0.075)
+        back = (orders["delivered_at"] >= 0) & (luck < 0.13)
         whole = np.flatnonzero((off | back & (rng.random(size) < 0.4)) & (net > 0))
-        after = (rng.random(size) ** 1.7 * 30 * DAY).astype(np.int64) + HOUR
+        after = (rng.random(size) ** 2.5 * 30 * DAY).astype(np.int64) + HOUR
         at = np.where(off, orders["cancelled_at"] + 5 * MINUTE, orders["delivered_at"] + after)
         # Return 60 %, refund only 30 %, exchange 10 %.
         kind = np.where(

@@ -27,7 +27,7 @@ def _habit(days: int) -> Floats:
 class People:
     """People are numbered in the order in which they first come; each has up to two devices.
 
-    A device is a visitor to the shop. One person in a hundred shares the first device with the next one,
+    A device is a visitor to the shop. One person in fifty shares the first device with the next one,
     so that a visitor may name two customers.
     """
 
@@ -53,7 +53,7 @@ class People:
         self.household = np.arange(users)
         self.device_of = np.arange(2 * users).reshape(users, 2)
         if users >= 50:
-            first = np.flatnonzero(rng.random(users // 2) < 0.01) * 2
+            first = np.flatnonzero(rng.random(users // 2) < 0.04) * 2
             self.household[first + 1] = first
             self.device_of[first + 1, 0] = self.device_of[first, 0]
         self.is_sharing = self.household != np.arange(users)

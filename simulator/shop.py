@@ -12,6 +12,7 @@ import shutil
 from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import numpy as np
 
@@ -89,12 +90,14 @@ def simulate(
         SettingsError: an argument that cannot be used, or an ``out`` that holds what the simulator did not write.
     """
     chosen = checked(faults)
-    _check(days=days, users=users, seed=seed, format=format, currencies=currencies)
+    products = max(40, min(5_000, users // 20)) if products is None else products
+    numbers = {"days": days, "users": users, "products": products, "whole-tables-every": whole_tables_every}
+    _check(numbers, seed=seed, format=format, currencies=currencies, time_zone=time_zone)
     _clear(out)
     calendar = Calendar(first_day, days, time_zone)
     shop = _Shop(
         calendar, users=users, seed=seed, faults=chosen, currencies=tuple(currencies),
-        products=products or max(40, min(5_000, users // 20)),
+        products=products
     )  # fmt: skip
     with (
         Inbox(
@@ -292,8 +295,15 @@ class _Shop:
         return doubled
 
 
-def _check(*, days: int, users: int, seed: int, format: str, currencies: Sequence[str]) -> None:  # noqa: A002
-    for name, value, least in (("days", days, 1), ("users", users, 1), ("seed", seed, 0)):
+def _check(
+    numbers: dict[str, int],
+    *,
+    seed: int,
+    format: str,  # noqa: A002 - the word of the command line
+    currencies: Sequence[str],
+    time_zone: str,
+) -> None:
+    for name, value, least in [("seed", seed, 0), *((name, value, 1) for name, value in numbers.items())]:
         if value < least:
             raise SettingsError(
                 f"A shop cannot be simulated with {name} {value}.",
@@ -302,6 +312,15 @@ def _check(*, days: int, users: int, seed: int, format: str, currencies: Sequenc
                 where=f"--{name}",
                 mend=f"--{name} {max(least, 10)}",
             )
+    try:
+        ZoneInfo(time_zone)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise SettingsError(
+            f"The time zone {time_zone!r} is not known.",
+            expected="an IANA name such as UTC or America/New_York",
+            found=time_zone,
+            where="--time-zone",
+        ) from error
     if format not in FORMATS:
         raise SettingsError(
             f"There is no format {format!r}.",

@@ -68,7 +68,8 @@ class Traffic:
     def _browse(self, rng: np.random.Generator, day: int, coming: Ints) -> Browsing:
         people, calendar = self.people, self.calendar
         size = len(coming)
-        times = 1 + (rng.random(size) < 0.14) + (rng.random(size) < 0.03)
+        again = 3 if calendar.festival[day] > 5 else 1
+        times = 1 + (rng.random(size) < 0.14 * again) + (rng.random(size) < 0.03 * again)
         # Two who share a device come twice at most: together they stay under 500 events a day.
         times = np.where(people.is_sharing[coming], np.minimum(times, _MOST_SESSIONS - 1), times)
         person = np.repeat(coming, times)
@@ -81,7 +82,7 @@ class Traffic:
         )
         variant = self._variant(people.device_of[person, 0])
         eagerness = people.propensity[person].astype(np.float64)
-        eagerness = eagerness * (1.3 if calendar.festival[day] > 5 else 1.0)
+        eagerness = eagerness * (1.4 if calendar.festival[day] > 5 else 1.0)
         if day in self.experiment:
             eagerness = eagerness * np.where(variant == 1, 1.2, 1.0)
         pages = walking.walk(rng, self.catalogue, is_deep=IS_DEEP[touch], eagerness=eagerness)
@@ -145,7 +146,8 @@ class Traffic:
         stays = is_known & (people.logged_in[device] == person) & (rng.random(size) < 0.85)
         is_guest = pages.is_buying & ~stays & (rng.random(size) < np.where(is_known, 0.06, 0.3))
         random_page = (rng.random(size) * pages.counts).astype(np.int64)
-        wants = rng.random(size) < np.where(is_known, 0.16, 0.025)
+        # Who shares a device has reason to say who is there.
+        wants = rng.random(size) < np.where(people.is_sharing[person], 0.4, np.where(is_known, 0.16, 0.025))
         login = np.where(wants & ~is_guest, random_page, NONE)
         # Who buys logs in on the page before the confirmation, at the latest.
         buys = pages.is_buying & ~is_guest
