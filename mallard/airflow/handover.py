@@ -9,24 +9,28 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from airflow.sdk.exceptions import AirflowFailException
-
 from mallard.candidate import Candidate
+from mallard.errors import MallardError, NothingToDoError
 
 if TYPE_CHECKING:
     from mallard.settings import Settings
     from publishing.receipt import Receipt
 
 
+class OvertakenError(MallardError):
+    """Another run has replaced what this one left; no retry brings it back."""
+
+
 def take_candidate(settings: Settings, run_id: str) -> Candidate:
     """The candidate that the run ``run_id`` built.
 
     Raises:
-        AirflowFailException: another run has built one since; a retry would not bring this one back.
+        OvertakenError: another run has built one since.
+        NothingToDoError: there is none.
     """
     candidate = Candidate.load(settings)
     if candidate.run_id != run_id:
-        raise AirflowFailException(_overtaken("candidate", run_id, candidate.run_id))
+        raise _overtaken("candidate", run_id, candidate.run_id)
     return candidate
 
 
@@ -34,18 +38,27 @@ def take_receipt(settings: Settings, run_id: str) -> Receipt:
     """The receipt of the candidate that the run ``run_id`` built.
 
     Raises:
-        AirflowFailException: the receipt there is another run's.
+        OvertakenError: the receipt there is another run's.
+        NothingToDoError: there is none.
     """
     from publishing.receipt import from_json
 
-    receipt = from_json(json.loads((settings.work / "receipt.json").read_text()))
+    path = settings.work / "receipt.json"
+    try:
+        receipt = from_json(json.loads(path.read_text()))
+    except FileNotFoundError as error:
+        raise NothingToDoError(
+            "There is no receipt to publish by.", where=str(path), mend="audit first"
+        ) from error
     if receipt.run_id != run_id:
-        raise AirflowFailException(_overtaken("receipt", run_id, receipt.run_id))
+        raise _overtaken("receipt", run_id, receipt.run_id)
     return receipt
 
 
-def _overtaken(thing: str, wanted: str, found: str) -> str:
-    return (
-        f"The {thing} of run {wanted} was replaced by that of run {found}: somebody loaded by hand meanwhile.\n"
-        "  to mend: trigger the DAG warehouse anew; it builds what is still new, if anything is"
+def _overtaken(thing: str, wanted: str, found: str) -> OvertakenError:
+    return OvertakenError(
+        f"The {thing} of run {wanted} was replaced: somebody loaded by hand meanwhile.",
+        expected=f"the {thing} of run {wanted}",
+        found=f"that of run {found}",
+        mend="trigger the DAG warehouse anew; it builds what is still new, if anything is",
     )

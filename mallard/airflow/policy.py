@@ -16,6 +16,7 @@ from airflow.sdk import (
 )
 
 from mallard.airflow.alerts import alert
+from mallard.airflow.handover import OvertakenError
 from mallard.errors import (
     BusyError,
     DeliveryRefusedError,
@@ -74,13 +75,16 @@ def daily_deliveries() -> CronPartitionTimetable:
         timezone=from_environment().time_zone,
         run_offset=-1,
         key_format="%Y-%m-%d",
+        # A DAG that is new to this Airflow begins with the day that ended last, at whatever hour it is unpaused;
+        # without this, it would only do so in the first tenth of the day.
+        run_immediately=True,
     )
 
 
 # ---- retries: what a second try can mend, and what only a person can ---------------------------------------------
 
 _ONLY_A_PERSON = RetryRule(
-    exception=[DeliveryRefusedError, GateRefusedError, SettingsError, ValueError],
+    exception=[DeliveryRefusedError, GateRefusedError, OvertakenError, SettingsError, ValueError],
     action=RetryAction.FAIL,
     reason="The same input fails the same way: a person has to look.",
 )

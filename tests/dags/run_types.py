@@ -7,6 +7,8 @@ supervisor, and its own scheduler code then decides which runs of the warehouse 
 from __future__ import annotations
 
 import json
+import logging
+import os
 import sys
 import types
 from datetime import UTC, date, datetime
@@ -14,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 calls: list[Any] = []
+alerts: list[str] = []
 missing: set[tuple[str, date]] = set()
 
 
@@ -25,6 +28,11 @@ def _ingest(_settings: Any, feeds: list[str], first: date | None, last: date | N
     calls.append([feed, first and first.isoformat(), last and last.isoformat()])
     if first == last and (feed, first) in missing:
         raise NothingToDoError(f"No delivery of {feed} for {first}.", mend="deliver it")
+
+
+class _Alerts(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        alerts.append(record.getMessage())
 
 
 def _record_pipeline() -> None:
@@ -67,10 +75,13 @@ def main(answer: str) -> None:
     session.commit()
 
     found: dict[str, Any] = {}
+    handler = _Alerts()
 
     def run(name: str, dag_id: str, run_id: str) -> None:
         """Runs the tasks of one run once each; what they asked for, how they ended, what they announced."""
         calls.clear()
+        alerts.clear()
+        logging.getLogger("mallard.alerts").addHandler(handler)
         session.expire_all()
         dag_run = session.scalar(select(DagRun).where(DagRun.dag_id == dag_id, DagRun.run_id == run_id))
         dag_run.state = DagRunState.RUNNING
@@ -92,6 +103,7 @@ def main(answer: str) -> None:
             "type": str(getattr(dag_run.run_type, "value", dag_run.run_type)),
             "key": dag_run.partition_key,
             "asked": list(calls),
+            "alerts": list(alerts),
             "states": [str(instance.state) for instance in dag_run.get_task_instances(session=session)],
             "announced": [[event.asset.name, event.partition_key] for event in events],
         }
@@ -157,6 +169,11 @@ def main(answer: str) -> None:
     latest = found["scheduled"]["key"]
     missing.add(("clickstream", date.fromisoformat(latest)))
     run("late feed", "ingest_clickstream", scheduled("ingest_clickstream"))
+
+    registry = Path(answer).with_name("sources.yml")
+    registry.write_text("sources: {inbox: {reader: inbox, enabled: true, feeds: [orders]}}")
+    os.environ["MALLARD_SOURCES"] = str(registry)
+    run("not declared", "ingest_channel_spend", scheduled("ingest_channel_spend"))
 
     scheduler = SchedulerJobRunner(job=Job())
     scheduler._create_dagruns_for_partitioned_asset_dags(session=session)

@@ -86,8 +86,9 @@ def test_what_only_a_person_can_mend_is_not_retried(tasks: Any) -> None:
             for rule in task["policy"]["rules"]
             for path in ([rule["exception"]] if isinstance(rule["exception"], str) else rule["exception"])
         }
-        for error in ("DeliveryRefusedError", "GateRefusedError", "SettingsError"):
-            assert actions[f"mallard.errors.{error}"] == "fail", (name, error)
+        errors = [f"mallard.errors.{name}Error" for name in ("DeliveryRefused", "GateRefused", "Settings")]
+        for error in [*errors, "mallard.airflow.handover.OvertakenError"]:
+            assert actions[error] == "fail", (name, error)
         assert actions["mallard.errors.BusyError"] == "retry", name
 
 

@@ -18,8 +18,9 @@ def runs(in_airflow: Any) -> Any:
 def test_scheduled_run_looks_back_then_lands_the_day_that_ended(runs: Any) -> None:
     run = runs["scheduled"]
     day = date.fromisoformat(run["key"])
-    today = datetime.now(UTC).date()
-    assert today - timedelta(days=2) <= day < today
+    # A minute ago it may have been another day.
+    now = datetime.now(UTC)
+    assert day in {(at - timedelta(days=1)).date() for at in (now, now - timedelta(minutes=10))}
     week = [(day - timedelta(days=7)).isoformat(), (day - timedelta(days=1)).isoformat()]
     assert run["asked"] == [["orders", *week], ["orders", run["key"], run["key"]]]
     assert run["announced"] == [["landed_orders", run["key"]]]
@@ -39,11 +40,16 @@ def test_backfilled_day_without_a_delivery_fails_at_once(runs: Any) -> None:
     run = runs["backfill clickstream 2025-11-12"]
     assert run["states"] == ["failed"], "it must not wait six hours for a file of the past"
     assert run["announced"] == []
+    (alert,) = run["alerts"]
+    assert "ingest_clickstream.land failed for 2025-11-12" in alert
+    assert "No delivery of clickstream for 2025-11-12." in alert
+    assert "deliver it" in alert
 
 
 def test_scheduled_day_without_a_delivery_is_waited_for(runs: Any) -> None:
     assert runs["late feed"]["states"] == ["up_for_retry"]
     assert runs["late feed"]["announced"] == []
+    assert runs["late feed"]["alerts"] == [], "an alert while it is still waited for is one too many"
 
 
 @pytest.mark.parametrize("feed", ["orders", "clickstream", "channel_spend"])
@@ -68,6 +74,13 @@ def test_run_by_hand_without_a_day_lands_all_that_is_there(runs: Any) -> None:
 def test_range_that_ends_before_it_begins_fails_and_lands_nothing(runs: Any) -> None:
     assert runs["backwards range"]["states"] == ["failed"]
     assert runs["backwards range"]["asked"] == []
+
+
+def test_feed_that_the_shop_does_not_have_is_announced_without_landing(runs: Any) -> None:
+    run = runs["not declared"]
+    assert run["asked"] == []
+    assert run["states"] == ["success"]
+    assert run["announced"] == [["landed_channel_spend", run["key"]]]
 
 
 def test_the_warehouse_is_built_once_for_each_key_that_all_three_feeds_announced(runs: Any) -> None:
