@@ -63,7 +63,11 @@ def _run_checks() -> list[Check]:
         ("results_are_of_this_run", "block", "dbt's results are those of the run that built this candidate."),
         ("every_model_was_built", "block", "A model that failed or was skipped leaves old rows, or none."),
         ("nothing_is_disabled", "block", "A test or model that is switched off checks nothing."),
-        ("every_mart_is_tested", "warn", "A mart without a test of its own has only the gate's general checks."),
+        (
+            "every_mart_is_tested",
+            "block",
+            "A mart without a test of its own is published on trust.",
+        ),
     ]
     return [
         Check(
@@ -163,7 +167,9 @@ def _not_of_this_run(
     known = manifest["nodes"].keys() | manifest.get("unit_tests", {}).keys()
     strangers = [one["unique_id"] for one in results["results"] if one["unique_id"] not in known]
     if strangers:
-        return f"{len(strangers)} results are of nodes that the manifest does not know, such as {strangers[0]}"
+        return (
+            f"{len(strangers)} results are of nodes that the manifest does not know, such as {strangers[0]}"
+        )
     written = datetime.fromisoformat(results["metadata"]["generated_at"])
     row: Any = connection.execute("select max(started_at) from ops.run").fetchone()
     started = row[0]

@@ -21,7 +21,7 @@ from expectations import landed
 from expectations.dbt_results import dbt_results, expected_tables
 from expectations.freshness import measure_freshness
 from expectations.landed import Given, list_given
-from expectations.measure import Measured, measure_suite
+from expectations.measure import Measured, measure_scans, measure_suite
 from expectations.registry import Check, Suite, expected_names, read_suites
 from ingestion.landing import read_manifests
 from mallard.candidate import Candidate
@@ -58,13 +58,15 @@ def audit(settings: Settings, candidate: Candidate, progress: Progress) -> Recei
     began = time.monotonic()
     suites = read_suites()
     # Great Expectations takes seconds to import: it does so while DuckDB scans.
-    with ThreadPoolExecutor(1) as aside, progress.stage("Auditing", total=len(suites) + 2) as tick:
+    with ThreadPoolExecutor(1) as aside, progress.stage("Auditing", total=len(suites) + 3) as tick:
         importing = aside.submit(importlib.import_module, "expectations.judge")
         with connect(candidate.path) as connection:
             facts = _Facts(settings, candidate, connection)
+            scanned = measure_scans(connection, suites)
+            tick("scans")
             measured = []
             for suite in suites:
-                measured.append((suite, measure_suite(connection, suite, facts.given)))
+                measured.append((suite, scanned | measure_suite(connection, suite, facts.given)))
                 tick(suite.name)
             from_dbt = dbt_results(candidate, connection)
             tables = measure_tables(connection)
@@ -201,7 +203,9 @@ def _with_history(settings: Settings, candidate: Candidate, checks: list[CheckRe
 
 def _judge_suite(judge: Judge, suite: Suite, measured: Mapping[str, Measured]) -> list[CheckResult]:
     numbers = {
-        name: one.observed for name, one in measured.items() if one.observed is not None and not one.error
+        check.name: number
+        for check in suite.checks
+        if (number := measured[check.name].observed) is not None and not measured[check.name].error
     }
     judgements = judge.judge(suite.name, [check for check in suite.checks if check.name in numbers], numbers)
     return [_result(check, measured[check.name], judgements.get(check.name)) for check in suite.checks]

@@ -23,10 +23,23 @@ class Measured:
     error: str = ""
 
 
+def measure_scans(connection: duckdb.DuckDBPyConnection, suites: Sequence[Suite]) -> dict[str, Measured]:
+    """Count the bad rows of all suites' conditions: one pass over each relation, however many checks it has."""
+    scans: dict[str, list[Check]] = defaultdict(list)
+    for suite in suites:
+        for check in suite.checks:
+            if check.measure == "bad_rows":
+                scans[check.relation].append(check)
+    measured: dict[str, Measured] = {}
+    for relation, checks in scans.items():
+        measured |= _scan(connection, relation, checks)
+    return measured
+
+
 def measure_suite(
     connection: duckdb.DuckDBPyConnection, suite: Suite, given: Mapping[str, Given]
 ) -> dict[str, Measured]:
-    """Measure every check of a suite, by name. A measurement that raises is an error of that check alone."""
+    """Measure every check of a suite that is not a scan. One that raises is an error of that check alone."""
     failure = ""
     if suite.prepare:
         try:
@@ -34,16 +47,11 @@ def measure_suite(
         except duckdb.Error as error:
             failure = f"the suite could not be prepared: {_say(error)}"
     measured: dict[str, Measured] = {}
-    scans: dict[str, list[Check]] = defaultdict(list)
     for check in suite.checks:
         if check.measure == "given":
             measured[check.name] = _measure_given(check, given)
-        elif check.measure == "bad_rows":
-            scans[check.relation].append(check)
-        else:
+        elif check.measure != "bad_rows":
             measured[check.name] = _measure_query(connection, check, failure)
-    for relation, checks in scans.items():
-        measured |= _scan(connection, relation, checks)
     return measured
 
 

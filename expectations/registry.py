@@ -170,6 +170,7 @@ def _read_check(path: Path, document: dict[str, Any], entry: dict[str, Any]) -> 
     name = f"{path.stem}.{entry.get('name', '?')}"
     known = {
         "name",
+        "scanned",
         "table",
         "columns",
         "severity",
@@ -202,6 +203,7 @@ def _read_check(path: Path, document: dict[str, Any], entry: dict[str, Any]) -> 
         mend=" ".join(entry.get("mend", document.get("mend", "")).split()),
         measure=measures[0],
         sql=fill_in(str(entry[measures[0]] or ""), name).strip(),
+        scanned=entry.get("scanned", ""),
         at_least=_bound(entry, "at_least", name),
         at_most=_bound(entry, "at_most", name) if is_bounded else 0,
     )
