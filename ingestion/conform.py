@@ -14,7 +14,7 @@ from ingestion.files import Relation, literal
 from ingestion.pii import hashed_as_by_name, hashed_sql, hmac_sql, looks_personal_sql
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from ingestion.contract import Column, Contract
 
@@ -214,8 +214,17 @@ def _instant(text: str, raw: str, found_type: str, time_zone: str) -> str:
 def _paid_at(contract: Contract, dialect: Dialect) -> str:
     """Where a source has no paid_at at all: paid at ordered_at, for the statuses that its entry names."""
     names = [column.name for column in contract.columns]
-    statuses = ", ".join(literal(status) for status in dialect.paid_statuses)
-    return f"case when c{names.index('status')} in ({statuses}) then c{names.index('ordered_at')} end"
+    is_paid = one_of_sql(f"c{names.index('status')}", dialect.paid_statuses)
+    return f"case when {is_paid} then c{names.index('ordered_at')} end"
+
+
+def one_of_sql(value: str, words: Sequence[str]) -> str:
+    """SQL that tells whether a value is one of some words; NULL for NULL.
+
+    Not written with ``in``: DuckDB makes a hash join of a long list, and a join does not keep the order of
+    the file, on which a row's position rests.
+    """
+    return f"list_contains([{', '.join(literal(word) for word in words)}], {value})"
 
 
 def _problems(column: Column, text: str, value: str, *, may_hold_nul: bool) -> list[tuple[str, str, str]]:
@@ -235,8 +244,7 @@ def _problems(column: Column, text: str, value: str, *, may_hold_nul: bool) -> l
     elif may_hold_nul:
         problems.append((f"contains({text}, chr(0))", f"{name}_holds_nul"))
     if column.allowed:
-        allowed = ", ".join(literal(word) for word in column.allowed)
-        problems.append((f"{value} not in ({allowed})", f"{name}_not_allowed"))
+        problems.append((f"not {one_of_sql(value, column.allowed)}", f"{name}_not_allowed"))
     if column.pattern:
         problems.append((f"not regexp_matches({value}, {literal(column.pattern)})", f"{name}_malformed"))
     low = f"{value} {'<=' if column.is_minimum_exclusive else '<'} {_bound(column, column.minimum)}"

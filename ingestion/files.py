@@ -65,11 +65,12 @@ class Soundness:
     """What a look at a text file's bytes told.
 
     ``lines`` counts physical lines, the header included. ``newline`` is how they end, empty where a file
-    mixes endings.
+    mixes endings. ``has_mark`` tells a byte order mark.
     """
 
     lines: int = 0
     newline: str = "\n"
+    has_mark: bool = False
     has_escaped_nul: bool = False
 
 
@@ -129,7 +130,7 @@ def inspect(path: Path, ending: str) -> Soundness:
     if ending == "parquet":
         return Soundness()
     decoder = codecs.getincrementaldecoder("utf-8")()
-    lines, pairs, has_nul_escape, tail = 0, 0, False, b""
+    lines, pairs, has_nul_escape, tail, head = 0, 0, False, b"", b""
     try:
         for chunk in _chunks(path, is_gzip=ending.endswith(".gz")):
             if b"\x00" in chunk:
@@ -148,7 +149,7 @@ def inspect(path: Path, ending: str) -> Soundness:
                 pairs += chunk.count(b"\r\n")
             pairs += tail.endswith(b"\r") and chunk.startswith(b"\n")
             has_nul_escape = has_nul_escape or b"\\u0000" in seam or b"\\u0000" in chunk
-            tail = chunk[-5:]
+            tail, head = chunk[-5:], head or chunk[:3]
         decoder.decode(b"", final=True)
     except UnicodeDecodeError:
         raise UnsoundError(
@@ -160,7 +161,7 @@ def inspect(path: Path, ending: str) -> Soundness:
         ) from None
     newline = "\n" if pairs == 0 else "\r\n" if pairs == lines else ""
     is_cut = bool(tail) and not tail.endswith(b"\n")
-    return Soundness(lines=lines + is_cut, newline=newline, has_escaped_nul=has_nul_escape)
+    return Soundness(lines + is_cut, newline, head == codecs.BOM_UTF8, has_nul_escape)
 
 
 def _decode(decoder: codecs.IncrementalDecoder, chunk: bytes, lines: int) -> None:
@@ -297,7 +298,7 @@ def json_relation(
 
 
 def _exact_number(line: str, name: str, value: str) -> str:
-    pattern = '"' + re.escape(name) + r'"\s*:\s*(-?[0-9][0-9.eE+-]*)'
+    pattern = '"' + re.escape(name) + r'"\s*:\s*(-?[0-9][0-9.]*)'
     digits = f"regexp_extract({line}, {literal(pattern)}, 1)"
     return (
         f"case when try_cast({digits} as double) = try_cast({value} as double) then {digits} else {value} end"

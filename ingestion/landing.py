@@ -95,7 +95,7 @@ def _cannot_write(error: OSError, delivery: Delivery) -> MallardError:
 
 @contextmanager
 def _feed_lock(
-    settings: Settings, feed: str, progress: Progress | None, patience: float = _PATIENCE_SECONDS
+    settings: Settings, feed: str, progress: Progress | None, patience: float | None = None
 ) -> Iterator[None]:
     """Hold a feed's landing lock. The kernel frees it when its holder dies."""
     path = settings.locks / f"landing-{feed}.lock"
@@ -107,7 +107,7 @@ def _feed_lock(
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 break
             except BlockingIOError:
-                if time.monotonic() - began >= patience:
+                if time.monotonic() - began >= (_PATIENCE_SECONDS if patience is None else patience):
                     file.seek(0)
                     raise BusyError(
                         f"Another run is landing {feed}.",

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
     import duckdb
 
+    from ingestion.files import Soundness
+
 # No text holds these four characters in a row, so every line is one field.
 _NO_DELIMITER = "\x1f\x1e\x1f\x1e"
 
@@ -35,17 +37,19 @@ _BROKEN = {
     "INVALID ENCODING": "The file is not UTF-8.",
 }
 
+_BLANK = "trim(text, ' ' || chr(9) || chr(13)) = ''"
 
-def misfit_lines(connection: duckdb.DuckDBPyConnection) -> list[int]:
-    """The physical lines of the csv rows with too many or too few fields, from the last read of a csv file.
+
+def misfit_offsets(connection: duckdb.DuckDBPyConnection) -> list[int]:
+    """Where the csv rows with too many or too few fields begin: bytes from 0, of the last csv file read.
 
     Raises:
         UnsoundError: a row is broken so that the rows after it cannot be trusted.
     """
     found = connection.execute(
-        "select distinct line, error_type::varchar from rejected order by line"
+        "select distinct line_byte_position, error_type::varchar, line from rejected order by 1"
     ).fetchall()
-    for line, kind in found:
+    for _, kind, line in found:
         if kind not in {"MISSING COLUMNS", "TOO MANY COLUMNS"}:
             raise UnsoundError(
                 _BROKEN.get(kind, "A row cannot be read."),
@@ -56,90 +60,103 @@ def misfit_lines(connection: duckdb.DuckDBPyConnection) -> list[int]:
             )
     if found:
         connection.execute("truncate rejected; truncate rejected_scan")
-    return [int(line) for line, _ in found]
+    return [int(position) - 1 for position, _, _ in found]
 
 
 def number_records(
-    connection: duckdb.DuckDBPyConnection, path: Path, ending: str, newline: str, misfits: list[int]
+    connection: duckdb.DuckDBPyConnection, path: Path, ending: str, soundness: Soundness, misfits: list[int]
 ) -> None:
     """Fill the temporary tables ``places`` and ``misfits`` for the rows in ``staged``.
 
     ``places`` (row_id, record, line, text) has a row per staged row, ``misfits`` (record, line, text) one per
-    misfit. ``record`` counts data rows from 1, ``line`` physical lines from 1. Where the records counted are
-    not those that DuckDB read (a lone quote inside a field without quotes, mixed line endings), records are
-    numbered as staged, and what cannot be known of ``line`` and ``text`` is NULL.
+    misfit, which are given by where they begin. ``record`` counts data rows from 1, ``line`` physical lines
+    from 1. Where the records counted are not those that DuckDB read (a lone quote in a field without quotes,
+    mixed line endings), staged rows are numbered as they come and their ``line`` and ``text`` are NULL.
     """
     is_csv = ending.startswith("csv")
     header = 1 if is_csv else 0
-    escaped = _NEWLINES.get(newline, _NEWLINES["\n"])
     quotes = "length(text) - length(replace(text, '\"', ''))" if is_csv else "0"
+    newline = soundness.newline or "\n"
     connection.execute(
         f"""
-        create or replace temp table places as
-        with physical as (
+        create or replace temp table physical as
+        select
+            line,
+            text,
+            -- where the line begins, in bytes from 0
+            {3 if soundness.has_mark else 0} + coalesce(sum(strlen(text) + {len(newline)}) over (
+                order by line rows between unbounded preceding and 1 preceding
+            ), 0)::bigint as start,
+            coalesce(sum({quotes}) over (
+                order by line rows between unbounded preceding and 1 preceding
+            ), 0) % 2 = 1 as continues,
+        from (
             select row_number() over () as line, coalesce(text, '') as text
             from read_csv(
                 {file_literal(path)}, auto_detect = false, header = false, delim = {literal(_NO_DELIMITER)},
                 quote = '', escape = '', columns = {{'text': 'VARCHAR'}}, strict_mode = false,
-                new_line = '{escaped}',
-                max_line_size = {LONGEST_CSV_ROW if is_csv else LONGEST_JSON_ROW},
-                compression = '{compression_of(ending)}'
+                new_line = '{_NEWLINES[newline]}', compression = '{compression_of(ending)}',
+                max_line_size = {LONGEST_CSV_ROW if is_csv else LONGEST_JSON_ROW}
             )
-        ),
-        opened as (
-            select
-                *,
-                coalesce(sum({quotes}) over (
-                    order by line rows between unbounded preceding and 1 preceding
-                ), 0) % 2 = 1 as continues,
-            from physical
-        ),
-        counted as (
-            select *, sum((not continues and trim(text, e' \\t\\r') <> '')::int) over (order by line) as record
-            from opened
+        )
+        """
+    )
+    connection.execute(
+        f"""
+        create or replace temp table places as
+        with counted as (
+            select *, sum((not continues and not {_BLANK})::int) over (order by line) as record from physical
         )
         select
             null::bigint as row_id,
             record::bigint - {header} as record,
-            {"min(line)" if newline else "null::bigint"} as line,
+            min(line) as line,
+            min(start) as start,
             string_agg(text, chr(10) order by line) as text,
         from counted
-        where record > {header} and (continues or trim(text, e' \\t\\r') <> '')
+        where record > {header} and (continues or not {_BLANK})
         group by record
         """
     )
+    # DuckDB counts a blank line before a row to that row: the row is the first that begins there or after.
+    starts = f"(select unnest({misfits or '[]::bigint[]'})::bigint as start) as found"
     connection.execute(
         f"""
         create or replace temp table misfits as
-        select places.record, places.line, places.text
-        from (select unnest({misfits or "[]::bigint[]"}) as line) as found
-        -- DuckDB counts a blank line before a row to that row: the row is the first that begins there or after.
-        asof join places on found.line <= places.line
-        """
-    )
-    connection.execute("delete from places where record in (select record from misfits)")
-    connection.execute(
-        """
-        update places set row_id = numbered.row_id
-        from (select record, row_number() over (order by record) - 1 as row_id from places) as numbered
-        where numbered.record = places.record
+        select places.record, places.line, places.text from {starts} asof join places on found.start <= places.start
         """
     )
     counts = connection.execute(
-        "select (select count(*) from places), (select count(*) from staged), (select count(distinct record) from misfits)"
+        """
+        select
+            (select count(*) from places),
+            (select count(*) from staged) + (select count(distinct record) from misfits),
+            (select count(distinct record) from misfits)
+        """
     ).fetchall()[0]
     if counts[0] == counts[1] and counts[2] == len(misfits):
-        return
-    connection.execute(
-        """
-        create or replace temp table places as
-        select rowid as row_id, rowid + 1 as record, null::bigint as line, null::varchar as text from staged
-        """
-    )
-    connection.execute(
-        f"""
-        create or replace temp table misfits as
-        select line - {header} as record, line, null::varchar as text
-        from (select unnest({misfits or "[]::bigint[]"})::bigint as line)
-        """
-    )
+        line = "line" if soundness.newline else "null::bigint"
+        connection.execute(
+            f"""
+            create or replace temp table places as
+            select row_number() over (order by record) - 1 as row_id, record, {line} as line, text
+            from places
+            where record not in (select record from misfits)
+            """
+        )
+    else:
+        connection.execute(
+            """
+            create or replace temp table places as
+            select rowid as row_id, rowid + 1 as record, null::bigint as line, null::varchar as text from staged
+            """
+        )
+        connection.execute(
+            f"""
+            create or replace temp table misfits as
+            select physical.line - {header} as record, physical.line, physical.text
+            from {starts}
+            asof left join (select * from physical where not {_BLANK}) as physical on found.start <= physical.start
+            """
+        )
+    connection.execute("drop table physical")

@@ -31,12 +31,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Opened:
-    """A delivery ready to be staged. ``ending`` and ``newline`` are of the one text file it is, if it is one."""
+    """A delivery ready to be staged. ``ending`` and ``soundness`` are of the one file it is, if it is one."""
 
     relation: Relation
     may_hold_nul: bool
     ending: str = ""
-    newline: str = ""
+    soundness: Soundness = Soundness()
 
     @property
     def is_text(self) -> bool:
@@ -64,7 +64,7 @@ def open_delivery(connection: duckdb.DuckDBPyConnection, delivery: Delivery, con
                 relation,
                 may_hold_nul=relation.format == "parquet" or soundness.has_escaped_nul,
                 ending=ending_of(delivery.path.name) or "",
-                newline=soundness.newline,
+                soundness=soundness,
             )
     except duckdb.Error as error:
         raise unreadable(error) from None

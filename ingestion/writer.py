@@ -17,9 +17,17 @@ from ingestion.contract import read_contracts
 from ingestion.files import UnsoundError, content_hash, literal
 from ingestion.manifest import Manifest, manifest_path, read_manifest, replacing, write_manifest
 from ingestion.pii import key_id, set_key
-from ingestion.places import misfit_lines, number_records
+from ingestion.places import misfit_offsets, number_records
 from ingestion.reading import Opened, open_delivery, unreadable
-from ingestion.tables import MISFIT, landed_sql, partition_sql, quarantine_path, quarantine_sql, reasons_sql
+from ingestion.tables import (
+    MISFIT,
+    UNREADABLE,
+    landed_sql,
+    partition_sql,
+    quarantine_path,
+    quarantine_sql,
+    reasons_sql,
+)
 from mallard.errors import DeliveryRefusedError, MallardError
 
 if TYPE_CHECKING:
@@ -169,7 +177,7 @@ class Writer:
             execute(f"create or replace temp table staged as {sql}")
             misfits = []
             if opened.relation.format == "csv":
-                misfits = misfit_lines(self.connection)
+                misfits = misfit_offsets(self.connection)
             at = partition_sql(contract)
             facts = Facts(
                 *execute(
@@ -187,7 +195,7 @@ class Writer:
             )
             if facts.bad and opened.is_text:
                 self.dirty.update(("places", "misfits"))
-                number_records(self.connection, delivery.path, opened.ending, opened.newline, misfits)
+                number_records(self.connection, delivery.path, opened.ending, opened.soundness, misfits)
         except duckdb.Error as error:
             raise unreadable(error) from None
         return facts
@@ -250,6 +258,8 @@ class Writer:
                     ) as copy,
                 from staged
                 where _hash in (select _hash from staged group by _hash having count(*) > 1)
+                    -- lines that cannot be read have no values that could be equal
+                    and _reason is distinct from '{UNREADABLE}'
             )
             where copy > 1
             """
