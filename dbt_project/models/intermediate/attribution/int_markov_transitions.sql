@@ -57,6 +57,7 @@ sessions_without_order as (
         sessions.session_key,
         sessions.channel,
         sessions.started_at,
+        sessions.first_event_id,
         bool_or(sessions.channel != 'direct') over (
             partition by sessions.month, sessions.user_id
         ) as has_other_than_direct
@@ -82,7 +83,7 @@ null_steps as (
         or not has_other_than_direct
     window users_sessions as (
         partition by month, user_id
-        order by started_at, session_key
+        order by started_at, first_event_id
     )
 
 ),

@@ -62,6 +62,7 @@ described as (
         sessions.channel,
         sessions.campaign_id,
         sessions.started_at,
+        sessions.first_event_id,
         bool_or(sessions.channel != 'direct') over (partition by candidates.order_id)
             as has_other_than_direct
     from candidates
@@ -74,7 +75,9 @@ touches as (
 
     select
         *,
-        row_number() over (partition by order_id order by started_at, session_key) as touch_number,
+        row_number() over (
+            partition by order_id order by started_at, first_event_id
+        ) as touch_number,
         count(*) over (partition by order_id) as touches
     from described
     where
