@@ -150,11 +150,19 @@ def _compare(
     connection.execute(
         f"""
         create or replace temp table restated as
-        with changed_days as (
+        with days as (
+            -- A mart as of a day holds no other day: its earlier ones were not restated, nor are days from
+            -- before the first that was told.
+            select greatest(o.first_dt, n.first_dt) as first_dt, least(n.last_dt, $until) as last_dt
+            from (select min(dt) as first_dt from base.{table}) as o
+            cross join (select min(dt) as first_dt, max(dt) as last_dt from {table}) as n
+        ),
+        changed_days as (
             select dt
             from ({checksum} from base.{table} where dt <= $until group by dt) as o
             full join ({checksum} from {table} where dt <= $until group by dt) as n using (dt)
             where (o.checksum, o.row_count) is distinct from (n.checksum, n.row_count)
+                and dt between (select first_dt from days) and (select last_dt from days)
         ),
         joined as materialized (
             select {joined}
@@ -170,7 +178,8 @@ def _compare(
         {"until": told_until, "tolerance": RELATIVE_TOLERANCE},
     )
     days = connection.execute("select distinct dt from restated").fetchall()
-    causes = {day: cause_of(record.receipt, day) for (day,) in days}
+    zone: Any = connection.execute("select max(time_zone) from ops.run").fetchone()
+    causes = {day: cause_of(record.receipt, day, zone[0]) for (day,) in days}
     connection.execute("create or replace temp table causes (dt date, cause varchar)")
     if causes:
         connection.executemany("insert into causes values (?, ?)", [list(item) for item in causes.items()])
@@ -196,7 +205,7 @@ def _compare(
     return int(row[0])
 
 
-def cause_of(receipt: Receipt, day: date) -> str:
+def cause_of(receipt: Receipt, day: date, time_zone: str) -> str:
     """Why a figure of ``day`` may have changed: what this run can honestly name, not a proof.
 
     Rows of the day itself come first; then rows of other days that reach back (a visitor who becomes known,
@@ -205,7 +214,7 @@ def cause_of(receipt: Receipt, day: date) -> str:
     logic = ""
     if receipt.is_full_refresh and receipt.code_version != receipt.base_code_version:
         logic = f"changed logic ({receipt.base_code_version} → {receipt.code_version})"
-    same_day = [one for one in receipt.input_deliveries if _holds(one, day)]
+    same_day = [one for one in receipt.input_deliveries if _holds(one, day, time_zone)]
     if same_day:
         return "; ".join(filter(None, [logic, f"late or restated rows of this day in {_name(same_day)}"]))
     if receipt.input_deliveries:
@@ -214,11 +223,11 @@ def cause_of(receipt: Receipt, day: date) -> str:
     return logic or "built anew from the same deliveries"
 
 
-def _holds(delivery: InputDelivery, day: date) -> bool:
-    """Whether the delivery has rows of the business day. Its own days are UTC: one more at either end."""
+def _holds(delivery: InputDelivery, day: date, time_zone: str) -> bool:
+    """Whether the delivery may have rows of the business day: its own days are UTC, elsewhere one more at either end."""
     if not delivery.first_day or not delivery.last_day:
         return False
-    margin = timedelta(days=1)
+    margin = timedelta(days=0 if time_zone == "UTC" else 1)
     first, last = date.fromisoformat(delivery.first_day), date.fromisoformat(delivery.last_day)
     return first - margin <= day <= last + margin
 

@@ -37,9 +37,12 @@ def make_candidate(settings: Settings, run_id: str, *, gmv: str = "100.0000", da
         for schema in ("core", "marts", "ops", "intermediate", "seeds", "landing", "staging"):
             connection.execute(f"create schema if not exists {schema}")
         connection.execute("create or replace view landing.orders__orders as select 1 as order_id")
-        connection.execute("create or replace view staging.stg_orders as select * from landing.orders__orders")
         connection.execute(
-            "create or replace table ops.run as select ? as run_id, ?::date as as_of", [run_id, as_of]
+            "create or replace view staging.stg_orders as select * from landing.orders__orders"
+        )
+        connection.execute(
+            "create or replace table ops.run as select ? as run_id, ?::date as as_of, 'UTC' as time_zone",
+            [run_id, as_of],
         )
         connection.execute(
             """
@@ -53,9 +56,12 @@ def make_candidate(settings: Settings, run_id: str, *, gmv: str = "100.0000", da
             """,
             [gmv, days],
         )
-        connection.execute("create or replace table marts.funnel_daily as select dt, gmv from marts.gmv_daily")
         connection.execute(
-            "create or replace table core.fct_orders as select 'o1' as order_id, ?::decimal(18, 4) as gmv", [gmv]
+            "create or replace table marts.funnel_daily as select dt, gmv from marts.gmv_daily"
+        )
+        connection.execute(
+            "create or replace table core.fct_orders as select 'o1' as order_id, ?::decimal(18, 4) as gmv",
+            [gmv],
         )
     return Candidate(
         path=path,

@@ -87,7 +87,10 @@ def test_killed_publish_leaves_a_whole_version(
     files = sorted(int(path.stem[-6:]) for path in settings.published.glob("warehouse-*"))
     assert files == ([1, 2, following.version] if has_swapped else [1, following.version])
     with duckdb.connect(str(current_link(settings)), read_only=True) as connection:
-        runs = [run for (run,) in connection.execute("select run_id from ops.publishes order by version").fetchall()]
+        runs = [
+            run
+            for (run,) in connection.execute("select run_id from ops.publishes order by version").fetchall()
+        ]
     assert runs == (["n", "dying", "next"] if has_swapped else ["n", "next"])
 
 

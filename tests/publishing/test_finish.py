@@ -52,6 +52,8 @@ def test_compaction_keeps_rows_constraints_and_comments(settings: Settings) -> N
         constraints = connection.execute(
             "select count(*) from duckdb_constraints() where table_name = 'rules'"
         ).fetchall()
-        comment = connection.execute("select comment from duckdb_tables() where table_name = 'rules'").fetchall()
+        comment = connection.execute(
+            "select comment from duckdb_tables() where table_name = 'rules'"
+        ).fetchall()
     assert constraints[0][0] >= 2
     assert comment == [("Rules that analysts edit",)]

@@ -54,7 +54,9 @@ def test_polling_readers_see_whole_versions_only(settings: Settings, tmp_path: P
     stop = tmp_path / "stop"
     readers = [
         subprocess.Popen(
-            [sys.executable, "-c", POLL, str(current_link(settings)), str(stop)], stdout=subprocess.PIPE, text=True
+            [sys.executable, "-c", POLL, str(current_link(settings)), str(stop)],
+            stdout=subprocess.PIPE,
+            text=True,
         )
         for _ in range(READERS)
     ]

@@ -37,7 +37,10 @@ def refuse(settings: Settings, candidate: Candidate, receipt: Receipt) -> str:
     ("check", "reason"),
     [
         (shop.make_check(verdict="failed", observed=2.0, message="2 rows"), "failed, 2 rows"),
-        (shop.make_check(verdict="errored", observed=None, message="no such column"), "errored, no such column"),
+        (
+            shop.make_check(verdict="errored", observed=None, message="no such column"),
+            "errored, no such column",
+        ),
         (shop.make_check(verdict="missing", observed=None, message="did not run"), "missing, did not run"),
         (shop.make_check(verdict="errored", severity="warn", message="raised"), "errored, raised"),
     ],
@@ -110,12 +113,21 @@ def test_receipt_of_another_candidate_is_a_refusal(
 @pytest.mark.parametrize(
     ("statement", "reason"),
     [
-        ("delete from marts.gmv_daily where dt = '2025-11-02'", "marts.gmv_daily was audited with 3 rows and has 2"),
-        ("update marts.gmv_daily set gmv = gmv + 0.0001", "marts.gmv_daily has other values than were audited"),
+        (
+            "delete from marts.gmv_daily where dt = '2025-11-02'",
+            "marts.gmv_daily was audited with 3 rows and has 2",
+        ),
+        (
+            "update marts.gmv_daily set gmv = gmv + 0.0001",
+            "marts.gmv_daily has other values than were audited",
+        ),
         ("drop table marts.funnel_daily", "marts.funnel_daily was audited with 3 rows and is gone"),
         ("create table core.stranger as select 1 as one", "core.stranger was not audited"),
         ("create table main.stray as select 1 as one", "main.stray is not for publishing"),
-        ("create view marts.look as select * from marts.gmv_daily", "marts.look (view) is not for publishing"),
+        (
+            "create view marts.look as select * from marts.gmv_daily",
+            "marts.look (view) is not for publishing",
+        ),
         ("update ops.run set run_id = 'other'", "the receipt is of run run, the file of"),
     ],
 )
@@ -154,7 +166,9 @@ def test_checksum_knows_rows_not_their_order(settings: Settings) -> None:
         connection.execute("create table core.a as select i, i::varchar as t from range(1000) as r (i)")
         connection.execute("create table core.b as from core.a order by i desc")
         connection.execute("create table core.c as from core.a union all select 7, '7'")
-        connection.execute("create table core.d as select i, case i when 7 then null else t end as t from core.a")
+        connection.execute(
+            "create table core.d as select i, case i when 7 then null else t end as t from core.a"
+        )
     with connect(candidate.path) as connection:
         states = {name: measure_table(connection, "core", name) for name in "abcd"}
     assert states["a"] == states["b"]

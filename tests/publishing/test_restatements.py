@@ -75,12 +75,40 @@ def test_mart_with_members_names_the_member_and_rows_that_came_or_went(settings:
     ]
 
 
+def test_mart_as_of_a_day_and_days_before_the_first_are_no_restatements(settings: Settings) -> None:
+    """rfm_segments holds the day as_of only; an earlier history that is loaded later was never told of."""
+    segments = """
+        create or replace table marts.rfm_segments as
+        select as_of as dt, 'champions' as segment, 5::bigint as customers from ops.run
+    """
+    first = shop.make_candidate(settings, "first", days=3)
+    change(first, segments)
+    change(first, "delete from marts.gmv_daily where dt = '2025-11-01'")
+    publish(settings, first, shop.make_receipt(first))
+    second = shop.make_candidate(settings, "second", days=4)
+    change(second, segments)
+    publish(settings, second, shop.make_receipt(second))
+    assert read_restatements(settings, "table_name, dt, member", 2) == []
+
+
+def test_day_that_got_its_first_rows_late_is_told(settings: Settings) -> None:
+    first = shop.make_candidate(settings, "first", days=3)
+    change(first, "delete from marts.gmv_daily where dt = '2025-11-02'")
+    publish(settings, first, shop.make_receipt(first))
+    shop.publish_one(settings, "second", days=3)
+    assert ("gmv_daily", date(2025, 11, 2), "gmv", None, 100.0) in read_restatements(
+        settings, "table_name, dt, metric, old_value, new_value", 2
+    )
+
+
 def test_history_is_kept_and_follows_a_rollback(settings: Settings) -> None:
     shop.publish_one(settings, "first", gmv="1.0000")
     shop.publish_one(settings, "second", gmv="2.0000")
     rollback(settings)
     shop.publish_one(settings, "third", gmv="3.0000")
-    assert read_restatements(settings, "distinct old_value, new_value", 2) == [], "readers went back to the first"
+    assert read_restatements(settings, "distinct old_value, new_value", 2) == [], (
+        "readers went back to the first"
+    )
     assert read_restatements(settings, "distinct old_value, new_value", 3) == [(1.0, 3.0)]
     shop.publish_one(settings, "fourth", gmv="4.0000")
     assert len(read_restatements(settings, "*", 3)) == 3
@@ -108,11 +136,11 @@ def test_cause_names_what_the_run_brought(settings: Settings) -> None:
     late = InputDelivery("clickstream", "events", "2025-11-20", "inbox", 1, "x", "2025-11-17", "2025-11-20")
     other = InputDelivery("orders", "orders", "2025-11-20", "inbox", 1, "x", "2025-11-19", "2025-11-20")
     receipt = dataclasses.replace(receipt, input_deliveries=(late, other), is_full_refresh=False)
-    assert cause_of(receipt, date(2025, 11, 17)) == (
+    assert cause_of(receipt, date(2025, 11, 17), "UTC") == (
         "late or restated rows of this day in clickstream.events 2025-11-20"
     )
-    assert cause_of(receipt, date(2025, 10, 1)) == (
+    assert cause_of(receipt, date(2025, 10, 1), "UTC") == (
         "later rows that reach back in clickstream.events 2025-11-20, orders.orders 2025-11-20"
     )
     rebuilt = dataclasses.replace(receipt, input_deliveries=(), is_full_refresh=True, code_version="2")
-    assert cause_of(rebuilt, date(2025, 10, 1)) == "changed logic (1 → 2)"
+    assert cause_of(rebuilt, date(2025, 10, 1), "UTC") == "changed logic (1 → 2)"

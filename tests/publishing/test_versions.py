@@ -58,7 +58,10 @@ def test_published_file_is_whole_read_only_and_linked_relatively(settings: Setti
 def test_published_file_holds_tables_for_readers_and_no_scaffolding(settings: Settings) -> None:
     version = shop.publish_one(settings, "first")
     with connect(version.path) as connection:
-        schemas = {name for (name,) in connection.execute("select distinct schema_name from duckdb_tables()").fetchall()}
+        schemas = {
+            name
+            for (name,) in connection.execute("select distinct schema_name from duckdb_tables()").fetchall()
+        }
         views = connection.execute("select count(*) from duckdb_views() where not internal").fetchall()
         every_schema = {
             name
@@ -104,7 +107,9 @@ def test_each_run_is_told_once_however_many_follow(settings: Settings) -> None:
     for run in range(4):
         version = shop.publish_one(settings, f"run{run}", days=3 + run)
     with connect(version.path) as connection:
-        assert connection.execute("select count(*), count(distinct run_id) from ops.publishes").fetchall() == [(4, 4)]
+        assert connection.execute(
+            "select count(*), count(distinct run_id) from ops.publishes"
+        ).fetchall() == [(4, 4)]
 
 
 def test_rollback_is_one_quick_move_and_the_next_load_goes_on(settings: Settings) -> None:
@@ -184,7 +189,9 @@ def test_live_version_survives_even_if_it_is_the_oldest(settings: Settings) -> N
     record = records.read_records(settings, version=8)[0]
     for number in (9, 10):
         receipt = dataclasses.replace(record.receipt, version=number, run_id=f"later{number}")
-        records.store_record(settings, dataclasses.replace(record, receipt=receipt, recorded_at=records.now()))
+        records.store_record(
+            settings, dataclasses.replace(record, receipt=receipt, recorded_at=records.now())
+        )
     collect_garbage(settings)
     assert current_version(settings).version == 2  # type: ignore[union-attr]
 
