@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import gzip
-import io
 import json
 import shutil
 from collections import Counter
@@ -80,8 +79,8 @@ class Inbox:
             if plain != path:
                 _compress(plain, path)
         else:
-            spoilt = [self._bad_row(sql, names, defect, day, number) for number, defect in enumerate(defects)]
-            self._copy(" union all ".join(f"({part})" for part in (sql, *spoilt)), plain)
+            spoilt = f" union all {self._bad_rows(sql, names, defects, day)}" if defects else ""
+            self._copy(f"({sql}){spoilt}", plain)
         self._connection.unregister("delivered")
         self.rows[table.name] += size + len(defects)
         self.files += 1
@@ -124,35 +123,36 @@ class Inbox:
         """The defects of this file, each once, one per 200 rows at most."""
         if "bad_rows" not in self.faults or size < _MANY_ROWS:
             return []
-        fitting = [defect for defect in table.defects if is_text or defect.sql]
+        fitting = [defect for defect in table.defects if is_text or not defect.is_for_text]
         chosen = fitting[: size // _MANY_ROWS]
         self.bad_rows.setdefault(table.name, Counter()).update(defect.reason for defect in chosen)
         return chosen
 
-    def _bad_row(self, sql: str, names: list[str], defect: Defect, day: str, number: int) -> str:
-        """SQL for one more row with a key of its own, spoilt in one column; the rest is as in the first row."""
-        sql = sql.replace("from delivered", "from sample")
-        key = names[0]
-        replaced = {key: f"'{_BAD_ID}{day}-{number}'"} | ({defect.column: defect.sql} if defect.sql else {})
-        changes = ", ".join(f"{value} as {name}" for name, value in replaced.items())
-        return f"select * replace ({changes}) from ({sql})"
+    def _bad_rows(self, sql: str, names: list[str], defects: list[Defect], day: str) -> str:
+        """SQL for one more row per defect, with a key of its own; the rest is as in the file's first row."""
+        good = sql.replace("from delivered", "from sample")
+        rows = []
+        for number, defect in enumerate(defects):
+            spoilt = {names[0]: f"'{_BAD_ID}{day}-{number}'"}
+            value = f"'{defect.value}'" if isinstance(defect.value, str) else defect.value
+            spoilt[defect.column] = "null" if value is None else str(value)
+            changes = ", ".join(f"{value} as {name}" for name, value in spoilt.items())
+            rows.append(f"(select * replace ({changes}) from ({good}))")
+        return " union all ".join(rows)
 
     def _append(self, sql: str, names: list[str], path: Path, defects: list[Defect]) -> None:
         """Add bad rows at the end of a text file, which is where a reader that samples does not look."""
-        for number, defect in enumerate(defects):
-            row = self._connection.execute(
-                self._bad_row(sql, names, defect, path.name.split(".")[0], number)
-            ).fetchone()
-            values: dict[str, Any] = dict(zip(names, row or (), strict=True))
-            if defect.text:
-                values[defect.column] = defect.text
-            with path.open("a", encoding="utf-8", newline="") as file:
+        if not defects:
+            return
+        keys = ", ".join(f"{name}::varchar as {name}" for name in names)
+        rows = self._bad_rows(f"select {keys} from ({sql})", names, defects, path.name.split(".")[0])
+        with path.open("a", encoding="utf-8", newline="") as file:
+            for values in self._connection.execute(rows).fetchall():
                 if path.suffix == ".csv":
-                    line = io.StringIO()
-                    csv.writer(line, lineterminator="\n").writerow(values.values())
-                    file.write(line.getvalue())
+                    csv.writer(file, lineterminator="\n").writerow(values)
                 else:
-                    file.write(json.dumps(values, ensure_ascii=False, separators=(",", ":")) + "\n")
+                    row = dict(zip(names, values, strict=True))
+                    file.write(json.dumps(row, ensure_ascii=False, separators=(",", ":")) + "\n")
 
 
 def columns_in_memory(table: Table) -> list[str]:

@@ -30,12 +30,13 @@ class Words:
 
 @dataclass(frozen=True)
 class Defect:
-    """One way to spoil a row: the quarantine's reason, the column, and SQL or, in text files only, a text for it."""
+    """One way to spoil a row: the quarantine's reason, the column, and what stands there instead (None: nothing)."""
 
     reason: str
     column: str
-    sql: str = ""
-    text: str = ""
+    value: str | int | None
+    is_for_text: bool = False
+    """Whether only a text file can hold it: a column of instants holds no other words."""
 
 
 @dataclass(frozen=True)
@@ -147,9 +148,9 @@ def _events(session: str) -> Table:
         },
         mixed="jsonl.gz",
         defects=(
-            Defect("event_at_not_an_instant", "event_at", text="yesterday, around noon"),
-            Defect("event_type_not_allowed", "event_type", sql="'page_veiw'"),
-            Defect("visitor_id_missing", "visitor_id", sql="null"),
+            Defect("event_at_not_an_instant", "event_at", "yesterday, around noon", is_for_text=True),
+            Defect("event_type_not_allowed", "event_type", "page_veiw"),
+            Defect("visitor_id_missing", "visitor_id", None),
         ),
     )  # fmt: skip
 
@@ -179,9 +180,9 @@ def _orders(session: str, currency: Words) -> Table:
         },
         mixed="csv",
         defects=(
-            Defect("ordered_at_not_an_instant", "ordered_at", text="2025-13-45T99:00:00Z"),
-            Defect("status_not_allowed", "status", sql="'lost'"),
-            Defect("currency_missing", "currency", sql="null"),
+            Defect("ordered_at_not_an_instant", "ordered_at", "2025-13-45T99:00:00Z", is_for_text=True),
+            Defect("status_not_allowed", "status", "lost"),
+            Defect("currency_missing", "currency", None),
         ),
     )  # fmt: skip
 
@@ -203,9 +204,9 @@ def _order_items() -> Table:
         },
         mixed="csv",
         defects=(
-            Defect("unit_price_not_a_number", "unit_price", text="twelve"),
-            Defect("quantity_out_of_range", "quantity", sql="0"),
-            Defect("product_id_missing", "product_id", sql="null"),
+            Defect("unit_price_not_a_number", "unit_price", "twelve", is_for_text=True),
+            Defect("quantity_out_of_range", "quantity", 0),
+            Defect("product_id_missing", "product_id", None),
         ),
     )
 
@@ -226,8 +227,8 @@ def _refunds() -> Table:
         },
         mixed="csv",
         defects=(
-            Defect("refunded_at_not_an_instant", "refunded_at", text="soon"),
-            Defect("amount_out_of_range", "amount", sql="0"),
+            Defect("refunded_at_not_an_instant", "refunded_at", "soon", is_for_text=True),
+            Defect("amount_out_of_range", "amount", 0),
         ),
     )  # fmt: skip
 
@@ -251,8 +252,8 @@ def _customers() -> Table:
         },
         mixed="csv.gz",
         defects=(
-            Defect("registered_at_not_an_instant", "registered_at", text="1 January"),
-            Defect("customer_id_missing", "customer_id", sql="null"),
+            Defect("registered_at_not_an_instant", "registered_at", "1 January", is_for_text=True),
+            Defect("customer_id_missing", "customer_id", None),
         ),
     )  # fmt: skip
 
@@ -281,8 +282,8 @@ def _products() -> Table:
         },
         mixed="parquet",
         defects=(
-            Defect("list_price_not_a_number", "list_price", text="9,99"),
-            Defect("product_name_missing", "product_name", sql="null"),
+            Defect("list_price_not_a_number", "list_price", "9,99", is_for_text=True),
+            Defect("product_name_missing", "product_name", None),
         ),
     )  # fmt: skip
 
@@ -345,7 +346,7 @@ def _reviews() -> Table:
             **_same("rating", "reviewed_at"),
         },
         mixed="jsonl",
-        defects=(Defect("rating_out_of_range", "rating", sql="6"),),
+        defects=(Defect("rating_out_of_range", "rating", 6),),
         is_optional=True,
     )
 
@@ -358,7 +359,7 @@ def _inventory() -> Table:
         columns={"product_id": _PRODUCT, **_same("snapshot_date", "on_hand")},
         mixed="parquet",
         # Another day's row, so that the bad row's key is its own.
-        defects=(Defect("on_hand_out_of_range", "on_hand", sql="-3"),),
+        defects=(Defect("on_hand_out_of_range", "on_hand", -3),),
         is_optional=True,
     )
 
