@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import asdict, dataclass
 from datetime import date
 from pathlib import Path
@@ -44,7 +43,7 @@ class Candidate:
         path = settings.work / "candidate.json"
         draft = path.with_suffix(".draft")
         draft.write_text(json.dumps(body, indent=2))
-        os.replace(draft, path)
+        draft.replace(path)
 
     @classmethod
     def load(cls, settings: Settings) -> Candidate:

@@ -196,6 +196,22 @@ def query(
     show_query(from_environment(), sql, limit=limit, as_csv=as_csv)
 
 
+@app.command("try")
+def try_model(
+    model: Annotated[str, typer.Argument(help="A model of dbt_project/models, such as gmv_daily.")],
+    *,
+    limit: Annotated[int, typer.Option(help="Rows to show.")] = 20,
+) -> None:
+    """Compute one model on a copy of the published data, run its tests, and show its rows. Nothing is published.
+
+    Example: [bold]mallard try gmv_daily[/]
+    """
+    from mallard.show import show_trial
+    from mallard.trial import try_model as run_trial
+
+    show_trial(run_trial(from_environment(), model, limit=limit, progress=_progress()))
+
+
 @app.command()
 def up() -> None:
     """Start Airflow (UI and scheduler) on this machine's loopback; Ctrl-C stops it."""

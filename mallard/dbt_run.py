@@ -110,7 +110,7 @@ def invoke_dbt(
         try:
             manifest = _parse(settings, [*quiet, "parse", *folders])
             runner = dbtRunner(manifest=manifest, callbacks=[on_event])
-            result = runner.invoke([*quiet, arguments[0], *folders, *arguments[1:]])
+            result = runner.invoke([*quiet, *arguments, *folders])
         finally:
             # dbt keeps its connection, and with it the file's lock, for the life of the process.
             DuckDBConnectionManager.close_all_connections()

@@ -52,7 +52,7 @@ class TerminalProgress:
         began = time.monotonic()
         if not self.console.is_terminal:
             self.console.print(f"{name} …", highlight=False)
-            yield lambda text: None
+            yield lambda _text: None
             self.console.print(f"{name}: {time.monotonic() - began:.1f} s", highlight=False)
             return
         columns = [

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from ingestion.landing import LandingReport
     from mallard.settings import Settings
+    from mallard.trial import Trial
     from publishing.receipt import Receipt
     from simulator.shop import SimulationReport
 
@@ -225,6 +226,15 @@ def show_query(settings: Settings, sql: str, *, limit: int, as_csv: bool) -> Non
     console.print(make_table("", columns, shown))
     if len(rows) > len(shown):
         console.print(f"[dim]the first {limit} rows; --limit 0 shows all[/]")
+
+
+def show_trial(trial: Trial) -> None:
+    """A model that was tried: its rows, and its tests that did not pass."""
+    console = _console()
+    console.print(make_table(trial.table, trial.columns, trial.rows))
+    for name, message in trial.failures:
+        console.print(f"[red]✗[/] {name}: {message}")
+    console.print(f"{trial.tests} tests ran, {len(trial.failures)} did not pass. Nothing was published.")
 
 
 def show_faults(faults: Mapping[str, str]) -> None:
