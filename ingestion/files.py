@@ -17,6 +17,8 @@ import zlib
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING
 
+from ingestion.contract import TECHNICAL_COLUMNS
+
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
     from pathlib import Path
@@ -28,6 +30,7 @@ ENDINGS = ("csv.gz", "jsonl.gz", "csv", "jsonl", "parquet")
 
 _CHUNK = 1 << 20
 _LONGEST_HEADER = 1 << 20
+_LONGEST_NAME = 1000
 # A gzip file that grows more than this often, and beyond this size, is no table but an attack.
 _MOST_GROWTH = 1000
 _BOMB_BYTES = 1 << 28
@@ -64,7 +67,7 @@ class UnsoundError(Exception):
 class Soundness:
     """What a look at a text file's bytes told.
 
-    ``lines`` counts physical lines, the header included. ``newline`` is how they end, empty where a file
+    ``lines`` counts physical lines, the header included, blank ones at the end not. ``newline`` is how they end, empty where a file
     mixes endings. ``has_mark`` tells a byte order mark.
     """
 
@@ -161,7 +164,10 @@ def inspect(path: Path, ending: str) -> Soundness:
         ) from None
     newline = "\n" if pairs == 0 else "\r\n" if pairs == lines else ""
     is_cut = bool(tail) and not tail.endswith(b"\n")
-    return Soundness(lines + is_cut, newline, head == codecs.BOM_UTF8, has_nul_escape)
+    # Blank lines at the end are none.
+    ends = len(tail) - len(tail.rstrip(b"\r\n"))
+    lines += is_cut - max(0, ends // max(1, len(newline)) - 1)
+    return Soundness(lines, newline, head == codecs.BOM_UTF8, has_nul_escape)
 
 
 def _decode(decoder: codecs.IncrementalDecoder, chunk: bytes, lines: int) -> None:
@@ -205,7 +211,10 @@ def csv_header(path: Path, ending: str, delimiter: str) -> list[str]:
     with _open(path, is_gzip=ending.endswith(".gz")) as file:
         start = file.read(_LONGEST_HEADER)
     text = start.decode("utf-8-sig", errors="ignore")
-    names = next(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter), [])
+    try:
+        names = next(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter), [])
+    except csv.Error:
+        names = [text]
     if not names:
         raise UnsoundError(
             "The file is empty: it does not even have a header.",
@@ -213,7 +222,7 @@ def csv_header(path: Path, ending: str, delimiter: str) -> list[str]:
             found=f"{len(start)} bytes",
             mend="deliver the header alone where there are no rows",
         )
-    if len(start) == _LONGEST_HEADER and not re.search(r"[\r\n]", text):
+    if max(map(len, names)) > _LONGEST_NAME:
         raise UnsoundError("The first line is longer than a header can be.", expected="column names", line=1)
     named = [name.strip() or f"column{number}" for number, name in enumerate(names, start=1)]
     _check_names(named)
@@ -223,6 +232,13 @@ def csv_header(path: Path, ending: str, delimiter: str) -> list[str]:
 def _check_names(names: list[str]) -> None:
     seen: dict[str, str] = {}
     for name in names:
+        if name in TECHNICAL_COLUMNS:
+            raise UnsoundError(
+                f"A column is named {name!r}, which is a name of Mallard's own.",
+                expected="other names than " + ", ".join(TECHNICAL_COLUMNS),
+                column=name,
+                mend="rename the column, or leave it out",
+            )
         if name.lower() in seen:
             raise UnsoundError(
                 f"Two columns have the same name, {name!r}.",

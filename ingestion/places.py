@@ -1,8 +1,8 @@
 """Where rows stand in their text file, worked out only where something is wrong with some of them.
 
-DuckDB leaves out csv rows that have too many or too few fields, and numbers what is left. The physical
-lines are therefore read a second time and records counted over them: a record begins where no quote is
-open, and a blank line is none.
+DuckDB leaves out csv rows that have too many or too few fields, and numbers what is left. Mostly every line
+is a record, and counting is enough. Where records span lines or lines are blank, the physical lines are read
+a second time: a record begins where no quote is open, and a blank line is none.
 """
 
 from __future__ import annotations
@@ -25,6 +25,14 @@ if TYPE_CHECKING:
 
     from ingestion.files import Soundness
 
+# The temporary tables that this module fills. `row_id` is a row of `staged`; `record` counts data rows from 1,
+# `line` physical lines from 1. `places` is empty where row and line follow from `row_id` by counting.
+TABLES = {
+    "places": "(row_id bigint, record bigint, line bigint)",
+    "misfits": "(record bigint, line bigint, start bigint, text varchar)",
+    "unreadable": "(row_id bigint, text varchar)",
+}
+
 # No text holds these four characters in a row, so every line is one field.
 _NO_DELIMITER = "\x1f\x1e\x1f\x1e"
 
@@ -37,19 +45,17 @@ _BROKEN = {
     "INVALID ENCODING": "The file is not UTF-8.",
 }
 
-_BLANK = "trim(text, ' ' || chr(9) || chr(13)) = ''"
 
-
-def misfit_offsets(connection: duckdb.DuckDBPyConnection) -> list[int]:
-    """Where the csv rows with too many or too few fields begin: bytes from 0, of the last csv file read.
+def take_misfits(connection: duckdb.DuckDBPyConnection) -> int:
+    """Move the csv rows with too many or too few fields of the file just read into ``misfits``; how many.
 
     Raises:
         UnsoundError: a row is broken so that the rows after it cannot be trusted.
     """
     found = connection.execute(
-        "select distinct line_byte_position, error_type::varchar, line from rejected order by 1"
+        "select error_type::varchar, count(distinct line_byte_position), min(line) from rejected group by 1"
     ).fetchall()
-    for _, kind, line in found:
+    for kind, _, line in found:
         if kind not in {"MISSING COLUMNS", "TOO MANY COLUMNS"}:
             raise UnsoundError(
                 _BROKEN.get(kind, "A row cannot be read."),
@@ -58,105 +64,142 @@ def misfit_offsets(connection: duckdb.DuckDBPyConnection) -> list[int]:
                 line=int(line),
                 mend="export the file again",
             )
-    if found:
-        connection.execute("truncate rejected; truncate rejected_scan")
-    return [int(position) - 1 for position, _, _ in found]
+    if not found:
+        return 0
+    connection.execute(
+        """
+        insert into misfits
+        select null, min(line), line_byte_position - 1, ltrim(any_value(csv_line), chr(10) || chr(13))
+        from rejected
+        group by line_byte_position
+        """
+    )
+    connection.execute("truncate rejected; truncate rejected_scan")
+    return sum(rows for _, rows, _ in found)
 
 
-def number_records(
-    connection: duckdb.DuckDBPyConnection, path: Path, ending: str, soundness: Soundness, misfits: list[int]
+def place_rows(
+    connection: duckdb.DuckDBPyConnection,
+    path: Path,
+    ending: str,
+    soundness: Soundness,
+    *,
+    rows: int,
+    misfits: int,
 ) -> None:
-    """Fill the temporary tables ``places`` and ``misfits`` for the rows in ``staged``.
+    """Find the record and line of ``rows`` staged rows and of ``misfits``.
 
-    ``places`` (row_id, record, line, text) has a row per staged row, ``misfits`` (record, line, text) one per
-    misfit, which are given by where they begin. ``record`` counts data rows from 1, ``line`` physical lines
-    from 1. Where the records counted are not those that DuckDB read (a lone quote in a field without quotes,
-    mixed line endings), staged rows are numbered as they come and their ``line`` and ``text`` are NULL.
+    Where the records counted are not those that DuckDB read (a lone quote in a field without quotes, mixed
+    line endings), staged rows are numbered as they come, and their lines are NULL.
     """
+    header = 1 if ending.startswith("csv") else 0
+    if soundness.newline and soundness.lines == rows + misfits + header:
+        # One line each: DuckDB's own count of lines is the file's, and a row only moves by the misfits before it.
+        connection.execute(f"update misfits set record = line - {header}")
+        if misfits:
+            connection.execute(
+                f"""
+                insert into places
+                select row_id, row_id + 1 + moved, row_id + 1 + moved + {header}
+                from (
+                    select staged.rowid as row_id, coalesce(moved, 0) as moved
+                    from staged
+                    asof left join (
+                        select row_number() over (order by record) as moved, record - moved as since from misfits
+                    ) as shifts on staged.rowid >= shifts.since
+                )
+                """
+            )
+    else:
+        _count_lines(connection, path, ending, soundness, rows=rows, misfits=misfits)
+
+
+def read_unreadable(
+    connection: duckdb.DuckDBPyConnection, path: Path, ending: str, soundness: Soundness, reason: str
+) -> None:
+    """Fill ``unreadable`` with the text of the JSON lines that have that reason, where their line is known."""
+    connection.execute(
+        f"""
+        insert into unreadable
+        select bad.row_id, physical.text
+        from (
+            select staged.rowid as row_id, case when has_places then line else staged.rowid + 1 end as line
+            from staged
+            left join places on places.row_id = staged.rowid
+            cross join (select count(*) > 0 as has_places from places)
+            where _reason = {literal(reason)}
+        ) as bad
+        join ({_lines_sql(path, ending, soundness)}) as physical on physical.line = bad.line
+        """
+    )
+
+
+def _lines_sql(path: Path, ending: str, soundness: Soundness) -> str:
+    longest = LONGEST_CSV_ROW if ending.startswith("csv") else LONGEST_JSON_ROW
+    return f"""
+        select row_number() over () as line, coalesce(text, '') as text
+        from read_csv(
+            {file_literal(path)}, auto_detect = false, header = false, delim = {literal(_NO_DELIMITER)},
+            quote = '', escape = '', columns = {{'text': 'VARCHAR'}}, strict_mode = false,
+            new_line = '{_NEWLINES[soundness.newline or chr(10)]}', compression = '{compression_of(ending)}',
+            max_line_size = {longest}
+        )
+    """
+
+
+def _count_lines(
+    connection: duckdb.DuckDBPyConnection,
+    path: Path,
+    ending: str,
+    soundness: Soundness,
+    *,
+    rows: int,
+    misfits: int,
+) -> None:
     is_csv = ending.startswith("csv")
     header = 1 if is_csv else 0
     quotes = "length(text) - length(replace(text, '\"', ''))" if is_csv else "0"
-    newline = soundness.newline or "\n"
+    length = f"strlen(text) + {len(soundness.newline or ' ')}"
+    # Running sums without an order stream over the file: the lines come in its order.
     connection.execute(
         f"""
         create or replace temp table physical as
-        select
-            line,
-            text,
-            -- where the line begins, in bytes from 0
-            {3 if soundness.has_mark else 0} + coalesce(sum(strlen(text) + {len(newline)}) over (
-                order by line rows between unbounded preceding and 1 preceding
-            ), 0)::bigint as start,
-            coalesce(sum({quotes}) over (
-                order by line rows between unbounded preceding and 1 preceding
-            ), 0) % 2 = 1 as continues,
+        select *, sum((not continues and not is_blank)::int) over (rows unbounded preceding) as record
         from (
-            select row_number() over () as line, coalesce(text, '') as text
-            from read_csv(
-                {file_literal(path)}, auto_detect = false, header = false, delim = {literal(_NO_DELIMITER)},
-                quote = '', escape = '', columns = {{'text': 'VARCHAR'}}, strict_mode = false,
-                new_line = '{_NEWLINES[newline]}', compression = '{compression_of(ending)}',
-                max_line_size = {LONGEST_CSV_ROW if is_csv else LONGEST_JSON_ROW}
-            )
+            select
+                line,
+                trim(text, ' ' || chr(9) || chr(13)) = '' as is_blank,
+                {3 if soundness.has_mark else 0} + sum({length}) over (rows unbounded preceding) - ({length}) as start,
+                (sum({quotes}) over (rows unbounded preceding) - ({quotes})) % 2 = 1 as continues,
+            from ({_lines_sql(path, ending, soundness)})
         )
-        """
-    )
-    connection.execute(
-        f"""
-        create or replace temp table places as
-        with counted as (
-            select *, sum((not continues and not {_BLANK})::int) over (order by line) as record from physical
-        )
-        select
-            null::bigint as row_id,
-            record::bigint - {header} as record,
-            min(line) as line,
-            min(start) as start,
-            string_agg(text, chr(10) order by line) as text,
-        from counted
-        where record > {header} and (continues or not {_BLANK})
-        group by record
         """
     )
     # DuckDB counts a blank line before a row to that row: the row is the first that begins there or after.
-    starts = f"(select unnest({misfits or '[]::bigint[]'})::bigint as start) as found"
     connection.execute(
         f"""
         create or replace temp table misfits as
-        select places.record, places.line, places.text from {starts} asof join places on found.start <= places.start
+        select physical.record - {header} as record, physical.line, misfits.start, misfits.text
+        from misfits
+        asof left join (select * from physical where not is_blank) as physical on misfits.start <= physical.start
         """
     )
-    counts = connection.execute(
-        """
-        select
-            (select count(*) from places),
-            (select count(*) from staged) + (select count(distinct record) from misfits),
-            (select count(distinct record) from misfits)
-        """
+    starts = f"physical where not continues and not is_blank and record > {header}"
+    counted, records = connection.execute(
+        f"select (select count(*) from {starts}), (select count(distinct record) from misfits)"
     ).fetchall()[0]
-    if counts[0] == counts[1] and counts[2] == len(misfits):
-        line = "line" if soundness.newline else "null::bigint"
+    if counted == rows + misfits and records == misfits:
         connection.execute(
             f"""
-            create or replace temp table places as
-            select row_number() over (order by record) - 1 as row_id, record, {line} as line, text
-            from places
-            where record not in (select record from misfits)
+            insert into places
+            select
+                row_number() over (order by record) - 1,
+                record - {header},
+                {"line" if soundness.newline else "null"},
+            from {starts} and record - {header} not in (select record from misfits)
             """
         )
     else:
-        connection.execute(
-            """
-            create or replace temp table places as
-            select rowid as row_id, rowid + 1 as record, null::bigint as line, null::varchar as text from staged
-            """
-        )
-        connection.execute(
-            f"""
-            create or replace temp table misfits as
-            select physical.line - {header} as record, physical.line, physical.text
-            from {starts}
-            asof left join (select * from physical where not {_BLANK}) as physical on found.start <= physical.start
-            """
-        )
+        connection.execute(f"update misfits set record = line - {header}")
+        connection.execute("insert into places select rowid, rowid + 1, null from staged")
     connection.execute("drop table physical")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import duckdb
@@ -36,7 +36,7 @@ class Opened:
     relation: Relation
     may_hold_nul: bool
     ending: str = ""
-    soundness: Soundness = Soundness()
+    soundness: Soundness = field(default_factory=Soundness)
 
     @property
     def is_text(self) -> bool:
@@ -83,6 +83,18 @@ def unreadable(error: duckdb.Error) -> UnsoundError:
     said = str(error)
     if isinstance(error, duckdb.OutOfMemoryException) or "No space left" in said:
         raise OSError(errno.ENOSPC, "there is no space for what does not fit into the memory") from None
+    if isinstance(error, duckdb.BinderException | duckdb.CatalogException | duckdb.ParserException):
+        # What does not bind has not seen a row: its message names columns only.
+        return UnsoundError(
+            "The SQL of the source's entry does not fit its files.",
+            found=said.splitlines()[0],
+            mend="mend the entry, or export the columns that it names",
+        )
+    if isinstance(error, duckdb.ConversionException):
+        return UnsoundError(
+            "The SQL of the source's entry casts a value that cannot be cast.",
+            mend="use try_cast there: what comes out NULL is quarantined, not fatal",
+        )
     line = re.search(r"CSV Error on Line: (\d+)", said)
     if line and "Expected Number of Columns" in said:
         return UnsoundError("A row has too many or too few fields.", line=int(line[1]), mend="mend that row")

@@ -1,7 +1,8 @@
 """SQL over a staged delivery: what lands, and what goes to the quarantine.
 
 ``staged`` has the rows, ``doubles`` the row ids of exact duplicates that are dropped, ``misfits`` the csv rows
-with too many or too few fields, ``places`` where rows stand in a text file (empty where nothing is wrong).
+with too many or too few fields, ``unreadable`` the JSON lines that are no objects, ``places`` where rows stand
+in a text file (empty where that follows from counting).
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from ingestion.contract import Contract
     from ingestion.deliveries import Delivery
     from ingestion.files import Relation
+    from ingestion.reading import Opened
     from mallard.settings import Settings
 
 _KEPT = "staged.rowid not in (select row_id from doubles)"
@@ -42,6 +44,15 @@ def partition_sql(contract: Contract) -> str:
         if column.name == contract.partition_column:
             return f"c{number}::date"
     return "null::date"
+
+
+def line_sql(opened: Opened) -> str:
+    """Where a staged row stands: its physical line in a text file (NULL if it cannot be told), else its row."""
+    if not opened.is_text:
+        return "coalesce(_position, staged.rowid + 1)"
+    header = 1 if opened.relation.format == "csv" else 0
+    # Where nothing had to be placed, every record is a line.
+    return f"case when places.row_id is null then staged.rowid + 1 + {header} else places.line end"
 
 
 def reasons_sql() -> str:
@@ -116,20 +127,18 @@ def _incomplete(contract: Contract, relation: Relation, delimiter: str) -> str:
             f"""try_cast(regexp_extract(text, '"{name}"\\s*:\\s*"?([^",}}]*)', 1) as {contract.column(name).sql_type})"""
             for name in names
         )
-        of_unreadable = f"union select {fields} from {_PLACED} where _reason = '{UNREADABLE}'"
+        of_unreadable = f"union select {fields} from unreadable"
     same = " and ".join(f"broken.k{number} = staged.{key}" for number, key in enumerate(keys))
     named = ", ".join(f"k{number}" for number in range(len(keys)))
     return f"exists (select 1 from ({of_bad} {of_misfits} {of_unreadable}) as broken ({named}) where {same})"
 
 
-def quarantine_sql(delivery: Delivery, contract: Contract, *, is_text: bool) -> str:
-    """The bad rows, with why, and where they stand.
+def quarantine_sql(delivery: Delivery, contract: Contract, line: str) -> str:
+    """The bad rows, with why, and where they stand (``line`` of ``line_sql``).
 
-    ``line`` is the physical line in a text file, NULL where it cannot be told, and the row in a Parquet file.
     A line that could not be split is kept as it is, unless the table holds personal data.
     """
     whole = "null" if contract.pii else "to_json({'_line': text})::varchar"
-    line = "places.line" if is_text else "coalesce(_position, staged.rowid + 1)"
     fixed = f"""
         {literal(delivery.feed)} as feed,
         {literal(delivery.table)} as table_name,
@@ -148,7 +157,7 @@ def quarantine_sql(delivery: Delivery, contract: Contract, *, is_text: bool) -> 
                 {file} as source_file,
                 {line} as line,
                 coalesce(_position, places.record, staged.rowid + 1) as position,
-            from {_PLACED}
+            from {_PLACED} left join unreadable on unreadable.row_id = staged.rowid
             where _reason is not null and {_KEPT}
             union all
             select {fixed}, '{MISFIT}', null, {whole}, {file}, line, record from misfits

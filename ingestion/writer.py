@@ -17,12 +17,13 @@ from ingestion.contract import read_contracts
 from ingestion.files import UnsoundError, content_hash, literal
 from ingestion.manifest import Manifest, manifest_path, read_manifest, replacing, write_manifest
 from ingestion.pii import key_id, set_key
-from ingestion.places import misfit_offsets, number_records
+from ingestion.places import TABLES, place_rows, read_unreadable, take_misfits
 from ingestion.reading import Opened, open_delivery, unreadable
 from ingestion.tables import (
     MISFIT,
     UNREADABLE,
     landed_sql,
+    line_sql,
     partition_sql,
     quarantine_path,
     quarantine_sql,
@@ -47,11 +48,17 @@ _SHOWN = 80
 
 @dataclass(frozen=True)
 class Facts:
-    """What a staged delivery counts: rows in, of these set aside by the source's entry, and bad ones."""
+    """What a staged delivery counts.
 
+    ``misfits`` and ``unreadable`` lines are among the ``bad`` rows; ``set_aside`` ones, by the source's entry,
+    are not. All of them are among ``rows_in``.
+    """
+
+    misfits: int
     rows_in: int
     set_aside: int
     bad: int
+    unreadable: int
     has_doubles: bool
     first_day: dt.date | None
     last_day: dt.date | None
@@ -93,12 +100,8 @@ class Writer:
         )
         self.connection.execute("set TimeZone = 'UTC'")
         set_key(self.connection, self.settings.hash_key)
-        for table in (
-            "places (row_id bigint, record bigint, line bigint, text varchar)",
-            "misfits (record bigint, line bigint, text varchar)",
-            "doubles (row_id bigint)",
-        ):
-            self.connection.execute(f"create temp table {table}")
+        for table, columns in {**TABLES, "doubles": "(row_id bigint)"}.items():
+            self.connection.execute(f"create temp table {table} {columns}")
         return self
 
     def __exit__(
@@ -151,7 +154,7 @@ class Writer:
             facts = self._stage(staging.sql, delivery, contract, opened)
             _check_untouched(delivery, stamp)
             share = contract.allowed_bad_share if entry.allowed_bad_share is None else entry.allowed_bad_share
-            self._judge(contract, share, facts)
+            self._judge(contract, share, facts, opened)
             if facts.has_doubles:
                 self._find_duplicates(len(contract.columns), len(staging.extras))
             staged = Staged(opened, staging.extras, facts, bytes_hash, stamp)
@@ -171,36 +174,40 @@ class Writer:
         self.dirty.clear()
 
     def _stage(self, sql: str, delivery: Delivery, contract: Contract, opened: Opened) -> Facts:
-        """Fill ``staged`` with all rows that could be split, ``misfits`` and ``places`` where needed."""
+        """Fill ``staged`` with all rows that could be split; where some are bad, find where they stand."""
         execute = self.connection.execute
+        at = partition_sql(contract)
         try:
             execute(f"create or replace temp table staged as {sql}")
-            misfits = []
-            if opened.relation.format == "csv":
-                misfits = misfit_offsets(self.connection)
-            at = partition_sql(contract)
+            misfits = take_misfits(self.connection) if opened.relation.format == "csv" else 0
             facts = Facts(
+                misfits,
                 *execute(
                     f"""
                     select
-                        count(*) + {len(misfits)},
+                        count(*) + {misfits},
                         count(*) filter (where _is_set_aside),
-                        count(_reason) - count(*) filter (where _is_set_aside) + {len(misfits)},
+                        count(_reason) - count(*) filter (where _is_set_aside) + {misfits},
+                        count(*) filter (where _reason = '{UNREADABLE}'),
                         count(distinct _hash) < count(*),
                         min({at}) filter (where _reason is null),
                         max({at}) filter (where _reason is null),
                     from staged
                     """
-                ).fetchall()[0]
+                ).fetchall()[0],
             )
             if facts.bad and opened.is_text:
-                self.dirty.update(("places", "misfits"))
-                number_records(self.connection, delivery.path, opened.ending, opened.soundness, misfits)
+                self.dirty.update(TABLES)
+                path, ending, soundness = delivery.path, opened.ending, opened.soundness
+                rows = facts.rows_in - misfits
+                place_rows(self.connection, path, ending, soundness, rows=rows, misfits=misfits)
+                if facts.unreadable:
+                    read_unreadable(self.connection, path, ending, soundness, UNREADABLE)
         except duckdb.Error as error:
             raise unreadable(error) from None
         return facts
 
-    def _judge(self, contract: Contract, share: float, facts: Facts) -> None:
+    def _judge(self, contract: Contract, share: float, facts: Facts, opened: Opened) -> None:
         """Refuse a delivery without rows where some are expected, or with too many bad ones."""
         if contract.expects_rows and facts.rows_in == facts.set_aside:
             raise UnsoundError(
@@ -211,13 +218,13 @@ class Writer:
             )
         # Rounded, because 0.01 times 2,900 may be a hair under 29.
         if facts.bad > round(share * facts.rows_in, 6):
-            raise self._too_many(contract, share, facts)
+            raise self._too_many(contract, share, facts, opened)
 
-    def _too_many(self, contract: Contract, share: float, facts: Facts) -> UnsoundError:
+    def _too_many(self, contract: Contract, share: float, facts: Facts, opened: Opened) -> UnsoundError:
         row, line, reason, name, value = self.connection.execute(
             f"""
             select
-                coalesce(_position, record, staged.rowid + 1), line, _reason, _column,
+                coalesce(_position, record, staged.rowid + 1), {line_sql(opened)}, _reason, _column,
                 _row_json ->> ('/' || _column),
             from staged
             left join places on places.row_id = staged.rowid
@@ -287,7 +294,7 @@ class Writer:
         if has_bad:
             reasons = {str(reason): int(rows) for reason, rows in execute(reasons_sql()).fetchall()}
             with replacing(bad_path) as draft:
-                self._copy(quarantine_sql(delivery, contract, is_text=opened.is_text), draft)
+                self._copy(quarantine_sql(delivery, contract, line_sql(opened)), draft)
         else:
             bad_path.unlink(missing_ok=True)
         duplicate = execute("select count(*) from doubles").fetchall()[0][0] if facts.has_doubles else 0

@@ -96,9 +96,13 @@ class Inbox:
 
     def landed(self, table: str, columns: str = "*", source: str = "inbox") -> list[tuple[Any, ...]]:
         files = str(self.settings.landing / table / source / "*.parquet")
-        return query(f"select {columns} from read_parquet('{files}', hive_partitioning = false) order by _delivery, _row")
+        return query(
+            f"select {columns} from read_parquet('{files}', hive_partitioning = false) order by _delivery, _row"
+        )
 
-    def quarantine(self, table: str, columns: str = "reason, column_name, line", source: str = "inbox") -> list[Any]:
+    def quarantine(
+        self, table: str, columns: str = "reason, column_name, line", source: str = "inbox"
+    ) -> list[Any]:
         files = self.settings.quarantine / table / source
         if not list(files.glob("*.parquet")):
             return []

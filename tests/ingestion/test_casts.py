@@ -20,7 +20,9 @@ TEXT_FORMATS = ["csv", "csv.gz", "jsonl", "jsonl.gz", "parquet"]
 UTC = dt.UTC
 
 
-def try_values(inbox: Inbox, table: str, row: Any, column: str, values: list[Any], ending: str) -> dict[Any, Any]:
+def try_values(
+    inbox: Inbox, table: str, row: Any, column: str, values: list[Any], ending: str
+) -> dict[Any, Any]:
     """Land one row per value among 200 sound ones each; what every value became, or its quarantine reason."""
     rows = [row(number) for number in range(200 * len(values))]
     for number, value in enumerate(values):
@@ -30,7 +32,8 @@ def try_values(inbox: Inbox, table: str, row: Any, column: str, values: list[Any
     became = dict(inbox.landed(table, f"_row, {column}"))
     reasons = {line - (ending.startswith("csv")): reason for reason, _, line in inbox.quarantine(table)}
     return {
-        value: became.get(number * 200 + 1, reasons.get(number * 200 + 1)) for number, value in enumerate(values)
+        value: became.get(number * 200 + 1, reasons.get(number * 200 + 1))
+        for number, value in enumerate(values)
     }
 
 
@@ -83,7 +86,11 @@ def test_parquet_doubles_are_money_only_where_their_shortest_text_is_exact(inbox
     pq.write_table(table, path)
     assert inbox.one().quarantine_reasons == {"unit_price_not_exact": 2, "unit_price_missing": 2}
     landed = inbox.landed("orders/order_items", "product_id, line_number, quantity, unit_price")
-    assert landed[:3] == [("17850", 1, 2, Decimal("2.55")), ("17850", 1, 2, Decimal("0.1")), ("17850", 1, 2, 4)]
+    assert landed[:3] == [
+        ("17850", 1, 2, Decimal("2.55")),
+        ("17850", 1, 2, Decimal("0.1")),
+        ("17850", 1, 2, 4),
+    ]
 
 
 @pytest.mark.parametrize("ending", TEXT_FORMATS)
@@ -125,7 +132,9 @@ def test_instants_are_iso_8601_and_naive_ones_utc_in_the_inbox(inbox: Inbox, end
 
 
 def with_zone(inbox: Inbox, zone: str, tmp_path: Path) -> Inbox:
-    sources = inbox.settings.sources_file.read_text().replace("time_zone: UTC\n    feeds", f"time_zone: {zone}\n    feeds", 1)
+    sources = inbox.settings.sources_file.read_text().replace(
+        "time_zone: UTC\n    feeds", f"time_zone: {zone}\n    feeds", 1
+    )
     path = tmp_path / "sources.yml"
     path.write_text(sources)
     return replace(inbox, settings=replace(inbox.settings, sources_file=path))
@@ -212,7 +221,9 @@ def test_allowed_values_patterns_and_required_texts(inbox: Inbox, ending: str) -
 def test_ids_keep_leading_zeros_and_what_is_empty_is_missing(inbox: Inbox, ending: str) -> None:
     inbox.rows("orders/orders", [order(7, customer_id="007", paid_at="", device="")], ending=ending)
     inbox.one()
-    assert inbox.landed("orders/orders", "order_id, customer_id, paid_at, device") == [("0007", "007", None, None)]
+    assert inbox.landed("orders/orders", "order_id, customer_id, paid_at, device") == [
+        ("0007", "007", None, None)
+    ]
 
 
 @pytest.mark.parametrize("ending", TEXT_FORMATS)
@@ -226,7 +237,12 @@ def test_landed_columns_are_the_contracts_in_order_and_type(inbox: Inbox, ending
     found = [(row[0], row[1].replace("TIMESTAMP WITH TIME ZONE", "TIMESTAMPTZ")) for row in described]
     expected = [(column.name, column.sql_type) for column in read_contracts()["orders", "orders"].columns]
     extras = [(name, "VARCHAR") for name in manifest.new_columns]
-    technical = [("_delivery", "DATE"), ("_row", "BIGINT"), ("_is_incomplete", "BOOLEAN"), ("_source", "VARCHAR")]
+    technical = [
+        ("_delivery", "DATE"),
+        ("_row", "BIGINT"),
+        ("_is_incomplete", "BOOLEAN"),
+        ("_source", "VARCHAR"),
+    ]
     assert found == expected + extras + technical
     assert sorted(manifest.new_columns) == ["alpha", "zeta"]
     (codec,) = query(f"select distinct compression from parquet_metadata('{manifest.data_path}')")
@@ -243,7 +259,9 @@ def test_a_source_without_paid_at_is_paid_by_its_declared_statuses(inbox: Inbox,
     path = tmp_path / "sources.yml"
     path.write_text(text)
     inbox = replace(inbox, settings=replace(inbox.settings, sources_file=path))
-    inbox.rows("orders/orders", [order(1), order(2, status="placed"), order(3, status="shipped", device="NULL")])
+    inbox.rows(
+        "orders/orders", [order(1), order(2, status="placed"), order(3, status="shipped", device="NULL")]
+    )
     inbox.one()
     paid = inbox.landed("orders/orders", "paid_at = ordered_at, device")
     assert paid == [(True, None), (None, None), (True, None)]

@@ -18,8 +18,8 @@ from mallard.errors import SettingsError
 FEEDS = {
     "orders/orders": (
         "order_id ordered_at status currency",
-        "customer_id paid_at shipped_at promised_at delivered_at cancelled_at session_id visitor_id sales_channel "
-        "device promotion_id discount_amount shipping_fee ship_region updated_at",
+        ("customer_id paid_at shipped_at promised_at delivered_at cancelled_at session_id visitor_id sales_channel "
+        "device promotion_id discount_amount shipping_fee ship_region updated_at"),
         "order_id", "ordered_at", True,
     ),
     "orders/order_items": (
@@ -55,8 +55,8 @@ FEEDS = {
     ),
     "clickstream/events": (
         "event_id event_at visitor_id event_type",
-        "customer_id session_id page_type page_url product_id slot_id search_query promotion_id order_id referrer "
-        "utm_source utm_medium utm_campaign device user_agent experiment_id variant",
+        ("customer_id session_id page_type page_url product_id slot_id search_query promotion_id order_id referrer "
+        "utm_source utm_medium utm_campaign device user_agent experiment_id variant"),
         "event_id", "event_at", True,
     ),
     "channel_spend/channel_spend": (

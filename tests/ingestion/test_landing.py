@@ -28,8 +28,18 @@ def test_a_delivery_lands_with_its_account(inbox: Inbox, ending: str) -> None:
     rows.append(order(5))
     path = inbox.rows("orders/orders", rows, ending=ending)
     manifest = inbox.one()
-    assert (manifest.rows_in, manifest.rows_landed, manifest.rows_quarantined, manifest.rows_duplicate) == (301, 299, 1, 1)
-    assert (manifest.feed, manifest.table, manifest.source, manifest.delivery) == ("orders", "orders", "inbox", DAY)
+    assert (manifest.rows_in, manifest.rows_landed, manifest.rows_quarantined, manifest.rows_duplicate) == (
+        301,
+        299,
+        1,
+        1,
+    )
+    assert (manifest.feed, manifest.table, manifest.source, manifest.delivery) == (
+        "orders",
+        "orders",
+        "inbox",
+        DAY,
+    )
     assert (manifest.first_day, manifest.last_day) == (DAY, DAY)
     assert manifest.source_file == str(path)
     assert manifest.content_hash == __import__("hashlib").sha256(path.read_bytes()).hexdigest()
@@ -50,7 +60,7 @@ def test_positions_are_those_of_the_file_beyond_one_row_group(inbox: Inbox, endi
     rows = 300_000
     folder = inbox.root / "clickstream" / "events"
     folder.mkdir(parents=True)
-    form = {"csv": "csv, header", "jsonl": "json", "parquet": "parquet"}[ending.split(".")[0]]
+    form = {"csv": "csv, header", "jsonl": "json", "parquet": "parquet"}[ending.split(".", maxsplit=1)[0]]
     packed = ", compression gzip" if ending.endswith(".gz") else ""
     query(
         f"""copy (
@@ -62,9 +72,13 @@ def test_positions_are_those_of_the_file_beyond_one_row_group(inbox: Inbox, endi
     manifest = inbox.one()
     assert manifest.rows_quarantined == 300
     data = str(manifest.data_path)
-    assert query(f"select count(*), count(*) filter (event_id <> 'e' || _row - 1) from '{data}'") == [(299_700, 0)]
+    assert query(f"select count(*), count(*) filter (event_id <> 'e' || _row - 1) from '{data}'") == [
+        (299_700, 0)
+    ]
     # Written in file order, so that later scans find neighbours together.
-    assert query(f"select count(*) from (select _row < lag(_row) over () as back from '{data}') where back") == [(0,)]
+    assert query(
+        f"select count(*) from (select _row < lag(_row) over () as back from '{data}') where back"
+    ) == [(0,)]
 
 
 def test_a_csv_row_of_the_wrong_length_is_quarantined_with_its_true_line(inbox: Inbox) -> None:
@@ -95,6 +109,7 @@ def test_where_lines_cannot_be_told_the_rows_still_add_up(inbox: Inbox) -> None:
     lines[5] = '004,2025-11-11T08:00:00Z,paid,USD,5" phone'
     lines[20] = "019,2025-11-11T08:00:00Z,paid"
     lines[30] = "029,soon,paid,USD,web"
+    lines.insert(40, "")
     inbox.write("orders/orders", "\n".join(lines))
     manifest = inbox.one()
     assert (manifest.rows_in, manifest.rows_quarantined, manifest.rows_landed) == (400, 2, 398)
@@ -146,7 +161,11 @@ def test_bad_lines_make_their_orders_and_days_incomplete(inbox: Inbox) -> None:
     assert [(str(day), key, line) for day, key, line, incomplete in items if incomplete] == [
         ("2025-11-11", "0005", 2), ("2025-11-12", "0007", 1), ("2025-11-13", "0020", 2),
     ]  # fmt: skip
-    days = {str(day) for day, bad in inbox.landed("channel_spend/channel_spend", "spend_date, _is_incomplete") if bad}
+    days = {
+        str(day)
+        for day, bad in inbox.landed("channel_spend/channel_spend", "spend_date, _is_incomplete")
+        if bad
+    }
     assert days == {"2025-11-04"}
 
 
@@ -213,11 +232,15 @@ def test_new_columns_land_as_text_and_are_told_once(inbox: Inbox) -> None:
     inbox.rows("orders/orders", [order(2, gift_wrap="yes", **{'odd "name': 1})], day="2025-11-11")
     inbox.rows("orders/orders", [order(3, gift_wrap="no")], day="2025-11-12")
     report = inbox.land()
-    assert [manifest.new_columns for manifest in report.landed] == [[], ["gift_wrap", 'odd "name'], ["gift_wrap"]]
+    assert [manifest.new_columns for manifest in report.landed] == [
+        [],
+        ["gift_wrap", 'odd "name'],
+        ["gift_wrap"],
+    ]
     told = [text for text in inbox.said.texts if "new columns" in text]
     assert len(told) == 1
     assert "gift_wrap" in told[0]
-    assert query(f"select gift_wrap, \"odd \"\"name\" from '{report.landed[1].data_path}'") == [("yes", "1")]
+    assert query(f'select gift_wrap, "odd ""name" from \'{report.landed[1].data_path}\'') == [("yes", "1")]
 
 
 def test_tables_that_may_be_empty_land_empty(inbox: Inbox) -> None:
@@ -332,7 +355,7 @@ def test_a_full_disk_is_told_and_nothing_is_lost(inbox: Inbox, monkeypatch: pyte
         inbox.land()
     assert "free some space" in caught.value.mend
     assert read_manifests(inbox.settings) == [first]
-    assert not [path for path in inbox.settings.landing.rglob(".tmp-*")]
+    assert not list(inbox.settings.landing.rglob(".tmp-*"))
 
 
 def test_garbage_of_dead_runs_is_collected_and_running_ones_are_left(inbox: Inbox) -> None:
@@ -345,10 +368,12 @@ def test_garbage_of_dead_runs_is_collected_and_running_ones_are_left(inbox: Inbo
     assert removed == {".tmp-99999999-2025-11-11.json", "landing-99999999"}
 
 
-def test_a_file_that_changes_while_it_is_read_is_refused(inbox: Inbox, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_changes_while_it_is_read_is_refused(
+    inbox: Inbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = inbox.rows("orders/orders", [order(1)])
     deliveries = inbox.plan()
-    import ingestion.writer as writer
+    from ingestion import writer
 
     real = writer.open_delivery
 

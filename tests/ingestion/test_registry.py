@@ -59,7 +59,12 @@ def test_the_registry_that_is_shipped_has_its_three_sources(settings: Settings) 
         ("[completed]", "[done]", "statuses that an order cannot have", 15),
         ("  shop:\n", "  My Shop:\n", "no name for a source", 6),
         ("    inputs: {lines: lines.csv}\n", "", "needs `inputs`", 6),
-        ("    feeds: [orders]\n    tables", "    allowed_bad_share: 5\n    feeds: [orders]\n    tables", "not a share", 12),
+        (
+            "    feeds: [orders]\n    tables",
+            "    allowed_bad_share: 5\n    feeds: [orders]\n    tables",
+            "not a share",
+            12,
+        ),
     ],
 )
 def test_a_wrong_entry_is_refused_with_its_line(
