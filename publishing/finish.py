@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -100,7 +99,7 @@ def compact(path: Path) -> None:
         connection.execute("copy from database bloated to compacted")
         connection.execute("checkpoint compacted")
         connection.execute("detach compacted")
-    os.replace(smaller, path)
+    smaller.replace(path)
 
 
 def verify(path: Path, receipt: Receipt) -> None:

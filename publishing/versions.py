@@ -320,7 +320,7 @@ def _linked_version(settings: Settings) -> int | None:
     link = current_link(settings)
     if not link.is_symlink():
         return None
-    match = _FILE_NAME.fullmatch(Path(os.readlink(link)).name)
+    match = _FILE_NAME.fullmatch(link.readlink().name)
     return int(match[1]) if match else 0
 
 
@@ -371,7 +371,7 @@ def _unrecorded(settings: Settings, version: int) -> Version:
 
 def _broken_link(settings: Settings, offered: Record | None) -> MallardError:
     link = current_link(settings)
-    target = os.readlink(link) if link.is_symlink() else "nothing: there is no link"
+    target = str(link.readlink()) if link.is_symlink() else "nothing: there is no link"
     mend = "mallard load publishes a new version from what is landed"
     if offered is not None:
         mend = (

@@ -34,8 +34,12 @@ class Shop:
         return json.loads((self.inbox / "_truth" / "summary.json").read_text())
 
 
-def make_shop(inbox: Path, *, days: int, users: int, seed: int, faults: tuple[str, ...] = (), **options) -> Shop:
-    simulate(inbox, days=days, users=users, seed=seed, first_day=FIRST_DAY, faults=faults, progress=None, **options)
+def make_shop(
+    inbox: Path, *, days: int, users: int, seed: int, faults: tuple[str, ...] = (), **options
+) -> Shop:
+    simulate(
+        inbox, days=days, users=users, seed=seed, first_day=FIRST_DAY, faults=faults, progress=None, **options
+    )
     return Shop(inbox, tuple(FIRST_DAY + timedelta(days=n) for n in range(days)))
 
 

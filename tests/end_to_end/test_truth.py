@@ -75,7 +75,8 @@ def test_funnel(shop: Shop, settings: Settings) -> None:
 def test_channels_of_sessions(shop: Shop, settings: Settings) -> None:
     true = shop.truth("session_channels").with_columns(pl.col("channel").cast(pl.String))
     found = published(
-        settings, "select dt, channel, count(*) as sessions from core.fct_sessions where not is_bot group by all"
+        settings,
+        "select dt, channel, count(*) as sessions from core.fct_sessions where not is_bot group by all",
     )
     assert_equal(found, true.filter(pl.col("sessions") > 0), ["dt", "channel"])
 
@@ -115,6 +116,6 @@ def test_bad_rows_and_duplicates_are_counted(shop: Shop, settings: Settings) -> 
     assert {name: row["rows_in"] for name, row in found.items()} == summary["rows"]
     bad = {name: sum(reasons.values()) for name, reasons in summary["bad_rows"].items()}
     assert {name: row["quarantined"] for name, row in found.items() if row["quarantined"]} == bad
-    assert {
-        name: row["duplicates"] for name, row in found.items() if row["duplicates"]
-    } == summary["duplicates"]
+    assert {name: row["duplicates"] for name, row in found.items() if row["duplicates"]} == summary[
+        "duplicates"
+    ]

@@ -8,11 +8,11 @@ import signal
 
 import duckdb
 import pytest
-import small_shop as shop
 
 from mallard.settings import Settings
 from publishing import records
 from publishing.versions import current_link, current_version, list_publishes, recover
+from tests.publishing import small_shop as shop
 
 
 def publish_and_die(settings: Settings, module_name: str, function_name: str, moment: str, call: int) -> int:

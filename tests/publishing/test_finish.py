@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import duckdb
-import small_shop as shop
 
 from mallard.settings import Settings
 from publishing import finish as finishing
 from publishing.contents import connect, measure_tables, wasted_share
 from publishing.finish import compact
 from publishing.versions import publish
+from tests.publishing import small_shop as shop
 
 
 def bloat(settings: Settings, run_id: str) -> object:

@@ -8,10 +8,10 @@ import sys
 from pathlib import Path
 
 import pytest
-import small_shop as shop
 
 from mallard.settings import Settings
 from publishing.versions import current_link, rollback
+from tests.publishing import small_shop as shop
 
 READERS = 4
 PUBLISHES = 20

@@ -8,13 +8,13 @@ from datetime import date
 
 import duckdb
 import pytest
-import small_shop as shop
 
 from mallard.candidate import Candidate
 from mallard.errors import GateRefusedError
 from mallard.settings import Settings
 from publishing.receipt import CheckResult, Receipt, TableState, from_json
 from publishing.versions import current_version, list_publishes, publish
+from tests.publishing import small_shop as shop
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ import dataclasses
 from datetime import date
 
 import duckdb
-import small_shop as shop
 
 from mallard.candidate import Candidate
 from mallard.settings import Settings
@@ -15,6 +14,7 @@ from publishing.contents import connect
 from publishing.receipt import InputDelivery
 from publishing.restatements import cause_of
 from publishing.versions import publish, rollback
+from tests.publishing import small_shop as shop
 
 
 def change(candidate: Candidate, statement: str) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 import stat
 import time
 from collections import namedtuple
@@ -12,7 +11,6 @@ from pathlib import Path
 
 import duckdb
 import pytest
-import small_shop as shop
 
 from mallard.errors import GateRefusedError, MallardError, NothingToDoError
 from mallard.settings import Settings
@@ -29,6 +27,7 @@ from publishing.versions import (
     rollback,
     version_path,
 )
+from tests.publishing import small_shop as shop
 
 Usage = namedtuple("Usage", "total used free")
 
@@ -49,7 +48,7 @@ def test_published_file_is_whole_read_only_and_linked_relatively(settings: Setti
     assert (version.version, version.is_live) == (1, True)
     assert version.path.name == "warehouse-000001.duckdb"
     assert stat.S_IMODE(version.path.stat().st_mode) == 0o444
-    assert os.readlink(current_link(settings)) == "warehouse-000001.duckdb"
+    assert current_link(settings).readlink().name == "warehouse-000001.duckdb"
     assert not list(settings.published.glob("*.wal"))
     assert not (settings.work / "candidate.duckdb").exists()
     assert current_version(settings) == version
