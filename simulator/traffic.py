@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 # Two sessions of a household never touch, so that those without an id are cut as they were lived.
 _BREAK = 31 * MINUTE
 _MOST_SESSIONS = 3
-# People who are held in memory with their events at a time: some half a million events.
-_CHUNK = 50_000
+# People who are held in memory with their events at a time: some quarter of a million events.
+_CHUNK = 25_000
 
 
 @dataclass
