@@ -226,7 +226,7 @@ def _result(check: Check, measured: Measured, judgement: Judgement | None) -> Ch
         expected=check.expected,
         reason="" if is_fine else check.reason,
         message="" if is_fine else message,
-        sql="" if is_fine or check.measure == "given" else check.rows_sql,
+        sql="" if is_fine else check.rows_sql,
         mend="" if is_fine else check.mend,
     )
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from expectations.registry import read_suites
 from mallard.settings import Settings
 from publishing.receipt import CheckResult, Receipt
-from publishing.records import write_durably
+from publishing.records import file_word, write_durably
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -23,10 +23,9 @@ SHOWN_SQL = 400
 _ORDER = {"errored": 0, "missing": 1, "failed": 2, "warned": 3, "passed": 4}
 
 
-def report_path(settings: Settings, receipt: Receipt) -> Path:
-    """Where the page of a run's verdict lies."""
-    name = "".join(letter if letter.isalnum() or letter in "._" else "_" for letter in receipt.run_id)
-    return settings.reports / f"gate-{name}.html"
+def report_name(receipt: Receipt) -> str:
+    """The file name of the page of a run's verdict."""
+    return f"gate-{file_word(receipt.run_id)}.html"
 
 
 def render_text(receipt: Receipt) -> str:
@@ -48,7 +47,7 @@ def render_text(receipt: Receipt) -> str:
         lines += [f"  ! {check.name}: {check.message}" for check in receipt.warnings[:SHOWN_WARNINGS]]
         if receipt.warnings[SHOWN_WARNINGS:]:
             lines.append(f"  … and {len(receipt.warnings) - SHOWN_WARNINGS} more")
-    lines += ["", f"All of it: reports/gate-{receipt.run_id}.html"]
+    lines += ["", f"All of it: reports/{report_name(receipt)}"]
     return "\n".join(lines)
 
 
@@ -74,7 +73,7 @@ def render_verdict(receipt: Receipt) -> RenderableType:
         parts.append(Text(f"! {check.name}: {check.message}", style="yellow"))
     hidden = len(receipt.blocking[SHOWN_REFUSALS:]) + len(receipt.warnings[SHOWN_WARNINGS:])
     if hidden:
-        parts.append(Text(f"… and {hidden} more in reports/gate-{receipt.run_id}.html", style="dim"))
+        parts.append(Text(f"… and {hidden} more in reports/{report_name(receipt)}", style="dim"))
     return Group(*parts)
 
 
@@ -124,7 +123,7 @@ def write_report(settings: Settings, receipt: Receipt) -> Path:
     Returns:
         The page.
     """
-    path = report_path(settings, receipt)
+    path = settings.reports / report_name(receipt)
     write_durably(path.with_suffix(".json"), json.dumps(receipt.to_json(), indent=1))
     write_durably(path, render_page(receipt))
     return path

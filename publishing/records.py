@@ -72,7 +72,7 @@ def receipts_folder(settings: Settings) -> Path:
 
 def store_record(settings: Settings, record: Record) -> Path:
     """Write a run's record, durably, over an earlier state of the same run."""
-    path = receipts_folder(settings) / f"{record.version:06d}-{_safe(record.receipt.run_id)}.json"
+    path = receipts_folder(settings) / f"{record.version:06d}-{file_word(record.receipt.run_id)}.json"
     write_durably(path, json.dumps(record.to_json(), indent=1))
     return path
 
@@ -106,7 +106,7 @@ def read_records(
         version: only the records of this version.
         except_runs: run ids whose records are not read.
     """
-    skipped = {_safe(run_id) for run_id in except_runs or set()}
+    skipped = {file_word(run_id) for run_id in except_runs or set()}
     pattern = "[0-9]*-*.json" if version is None else f"{version:06d}-*.json"
     records = []
     for path in sorted(receipts_folder(settings).glob(pattern)):
@@ -186,6 +186,6 @@ def fsync_folder(path: Path) -> None:
     fsync_file(path)
 
 
-def _safe(run_id: str) -> str:
+def file_word(run_id: str) -> str:
     """A run id as part of a file name: Airflow's hold colons and plus signs."""
-    return "".join(letter if letter.isalnum() or letter in "._" else "_" for letter in run_id)[:120]
+    return "".join(letter if letter.isalnum() or letter in "._-" else "_" for letter in run_id)[:120]

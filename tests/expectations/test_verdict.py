@@ -1,0 +1,114 @@
+"""The verdict: one screen that says what failed, where, how many, since when, how to see it and what to do."""
+
+from __future__ import annotations
+
+import io
+import json
+from datetime import date
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from expectations.verdict import render_page, render_text, render_verdict, write_report
+from mallard.settings import Settings
+from publishing.receipt import CheckResult, FeedFreshness, Receipt, TableState
+
+
+def make_check(name: str, verdict: str = "failed", **changes: object) -> CheckResult:
+    values = {
+        "name": name,
+        "gate": "warehouse",
+        "suite": "conservation",
+        "table": "marts.gmv_daily",
+        "columns": "gmv",
+        "severity": "warn" if verdict == "warned" else "block",
+        "verdict": verdict,
+        "observed": 12.0,
+        "expected": "none",
+        "reason": "GMV is the money of the landed lines.",
+        "message": "12 rows, expected none",
+        "sql": "select dt\nfrom gate_money\nwhere '<script>' = ''",
+        "mend": "correct the model",
+        "since": "2025-11-03",
+    }
+    return CheckResult(**(values | changes))  # type: ignore[arg-type]
+
+
+def make_receipt(*checks: CheckResult, expected: tuple[str, ...] = ()) -> Receipt:
+    return Receipt(
+        run_id="run",
+        version=7,
+        base_version=6,
+        as_of=date(2025, 11, 5),
+        is_full_refresh=False,
+        code_version="1+abc",
+        base_code_version="1+abc",
+        audited_at="2025-11-06T05:00:00+00:00",
+        audit_seconds=3.2,
+        engine="duckdb 1.5",
+        expected=expected or tuple(check.name for check in checks),
+        checks=checks,
+        tables={"marts.gmv_daily": TableState(1234, "abc")},
+        input_deliveries=(),
+        freshness=(FeedFreshness("orders", "orders", None, None, None, 48.0, "empty"),),
+    )
+
+
+def test_refusal_says_everything_a_person_needs() -> None:
+    text = render_text(make_receipt(make_check("conservation.money_of_gmv"), make_check("x.y", "warned")))
+    for part in (
+        "Version 7 is not published",
+        "conservation.money_of_gmv: failed",
+        "marts.gmv_daily (gmv)",
+        "12 rows, expected none",
+        "since: the load up to 2025-11-03",
+        "select dt from gate_money",
+        "to mend: correct the model",
+        "! x.y",
+        "reports/gate-run.html",
+    ):
+        assert part in text
+
+
+def test_worst_kinds_come_first_and_the_screen_stays_one() -> None:
+    checks = [make_check(f"facts.check{number:02}") for number in range(40)]
+    text = render_text(make_receipt(*checks, make_check("zz.raised", "errored", message="no such column")))
+    assert text.index("zz.raised") < text.index("facts.check00")
+    assert "35 more" in text
+    assert len(text.splitlines()) < 60
+
+
+def test_check_that_never_ran_is_named() -> None:
+    text = render_text(make_receipt(make_check("a.b", "passed"), expected=("a.b", "dbt.gone")))
+    assert "dbt.gone: expected, but there is no result" in text
+
+
+@pytest.mark.parametrize("width", [80, 160])
+def test_terminal_shows_the_same(width: int) -> None:
+    receipt = make_receipt(make_check("conservation.money_of_gmv"), make_check("x.y", "warned"))
+    screen = io.StringIO()
+    Console(file=screen, width=width).print(render_verdict(receipt))
+    for part in ("not published", "conservation.money_of_gmv: failed", "correct the model", "! x.y"):
+        assert part in screen.getvalue()
+
+
+def test_positive_verdict_is_one_line() -> None:
+    assert render_text(make_receipt(make_check("a.b", "passed"))).splitlines()[0] == (
+        "Version 7 may be published: 1 of 1 checks ran, 0 warned, none that blocks failed."
+    )
+
+
+def test_page_needs_nothing_else_and_escapes_what_it_shows(tmp_path: Path) -> None:
+    receipt = make_receipt(make_check("conservation.money_of_gmv", message="<b>bold</b> & more"))
+    page = render_page(receipt)
+    assert "http" not in page.replace("http-equiv", "")
+    assert "<script>" not in page
+    assert "&lt;b&gt;bold&lt;/b&gt; &amp; more" in page
+    assert "create or replace temp table gate_money" in page, (
+        "the query runs only after its suite's preparation"
+    )
+    assert "1,234" in page
+    path = write_report(Settings(home=tmp_path), receipt)
+    assert path == tmp_path / "reports" / "gate-run.html"
+    assert json.loads(path.with_suffix(".json").read_text())["passed"] is False
