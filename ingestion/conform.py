@@ -214,17 +214,20 @@ def _instant(text: str, raw: str, found_type: str, time_zone: str) -> str:
 def _paid_at(contract: Contract, dialect: Dialect) -> str:
     """Where a source has no paid_at at all: paid at ordered_at, for the statuses that its entry names."""
     names = [column.name for column in contract.columns]
-    is_paid = one_of_sql(f"c{names.index('status')}", dialect.paid_statuses)
-    return f"case when {is_paid} then c{names.index('ordered_at')} end"
+    whens = " ".join(
+        f"when {literal(status)} then c{names.index('ordered_at')}" for status in dialect.paid_statuses
+    )
+    return f"case c{names.index('status')} {whens} end"
 
 
 def one_of_sql(value: str, words: Sequence[str]) -> str:
-    """SQL that tells whether a value is one of some words; NULL for NULL.
+    """SQL that tells whether a value is one of some words; true for NULL, which is for others to judge.
 
     Not written with ``in``: DuckDB makes a hash join of a long list, and a join does not keep the order of
     the file, on which a row's position rests.
     """
-    return f"list_contains([{', '.join(literal(word) for word in words)}], {value})"
+    whens = " ".join(f"when {literal(word)} then true" for word in words)
+    return f"(case {value} {whens} else {value} is null end)"
 
 
 def _problems(column: Column, text: str, value: str, *, may_hold_nul: bool) -> list[tuple[str, str, str]]:

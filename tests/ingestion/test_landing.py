@@ -385,3 +385,53 @@ def test_a_file_that_changes_while_it_is_read_is_refused(
     monkeypatch.setattr(writer, "open_delivery", meanwhile)
     report = land(inbox.settings, deliveries, Said())
     assert "changed while it was read" in str(report.refused[0])
+
+
+@pytest.mark.parametrize("ending", ["csv", "jsonl", "parquet"])
+def test_every_contract_is_staged_by_a_plan_that_keeps_the_order(tmp_path: Path, ending: str) -> None:
+    import duckdb
+
+    from ingestion.conform import Dialect, stage
+    from ingestion.contract import read_contracts
+    from ingestion.files import csv_relation, json_relation, parquet_relation
+    from ingestion.writer import is_straight
+
+    with duckdb.connect() as connection:
+        for contract in read_contracts().values():
+            names = [column.name for column in contract.columns if column.name != "paid_at"]
+            path = tmp_path / f"{contract.table}.{ending}"
+            form = {"csv": "csv, header", "jsonl": "json", "parquet": "parquet"}[ending]
+            row = ", ".join(f"'1' as {name}" for name in [*names, "more"])
+            connection.execute(f"copy (select {row}) to '{path}' (format {form})")
+            if ending == "csv":
+                relation = csv_relation(path, ending)
+            elif ending == "jsonl":
+                relation = json_relation(connection, path, ending, decimals=names)
+            else:
+                relation = parquet_relation(connection, path)
+            dialect = Dialect("Europe/London", missing_values=("NULL",), paid_statuses=("paid", "shipped"))
+            sql = stage(contract, relation, dialect, may_hold_nul=True).sql
+            plan = json.loads(connection.execute(f"explain (format json) {sql}").fetchall()[0][1])
+            assert all(map(is_straight, plan)), contract.name
+        listed = "explain (format json) select i in (1, 2, 3, 4, 5, 6, 7, 8, 9) from range(10) t(i)"
+        assert not all(map(is_straight, json.loads(connection.execute(listed).fetchall()[0][1])))
+
+
+def test_a_plan_that_loses_the_order_is_run_by_one_thread(
+    inbox: Inbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "ingestion.conform.one_of_sql",
+        lambda value, words: f"{value} in ({', '.join(repr(word) for word in words)})",
+    )
+    folder = inbox.root / "clickstream" / "events"
+    folder.mkdir(parents=True)
+    query(
+        f"""copy (
+            select 'e' || i as event_id, timestamp '2025-11-11' as event_at, 'v' as visitor_id, 'click' as event_type,
+                'home' as page_type
+            from range(300000) t(i) order by i
+        ) to '{folder}/2025-11-11.parquet'"""
+    )
+    path = inbox.one().data_path
+    assert query(f"select count(*) from '{path}' where event_id <> 'e' || _row - 1") == [(0,)]
