@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -21,7 +21,7 @@ from expectations import landed
 from expectations.dbt_results import dbt_results, expected_tables
 from expectations.freshness import measure_freshness
 from expectations.landed import Given, list_given
-from expectations.measure import Measured, measure_scans, measure_suite
+from expectations.measure import Measured, measure_scans, measure_suite, say
 from expectations.registry import Check, Suite, expected_names, read_suites
 from ingestion.landing import read_manifests
 from mallard.candidate import Candidate
@@ -84,7 +84,7 @@ def audit(settings: Settings, candidate: Candidate, progress: Progress) -> Recei
         as_of=candidate.as_of,
         is_full_refresh=candidate.is_full_refresh,
         code_version=facts.code_version,
-        base_code_version=facts.base_code_version,
+        base_code_version=facts.base.code_version,
         audited_at=datetime.now(UTC).isoformat(timespec="microseconds"),
         audit_seconds=round(time.monotonic() - began, 3),
         engine=f"duckdb {duckdb.__version__}",
@@ -102,7 +102,7 @@ def audit(settings: Settings, candidate: Candidate, progress: Progress) -> Recei
 
 
 class _Facts:
-    """What the gate works out itself before the suites are measured."""
+    """What the gate works out itself before the suites are measured. What raises is an error of its check."""
 
     def __init__(
         self, settings: Settings, candidate: Candidate, connection: duckdb.DuckDBPyConnection
@@ -110,22 +110,40 @@ class _Facts:
         manifests = read_manifests(settings)
         self.new = landed.new_manifests(connection, manifests)
         landed.make_new_relations(connection, self.new)
-        self.freshness = measure_freshness(connection)
+        self.freshness: tuple[FeedFreshness, ...] = ()
+        self.base = _Base()
         run: Any = connection.execute("select run_id, code_version, logic from ops.run").fetchall()
         self.code_version = f"{run[0][1]}+{run[0][2][:8]}" if run else ""
-        base = _base_of(settings, candidate, connection)
-        self.base_code_version = base.code_version
-        self.given: Mapping[str, Given] = {
-            "gate.run_is_this_run": list_given(
+        measures: dict[str, Callable[[], Given | dict[str, Given]]] = {
+            "gate.run_is_this_run": lambda: list_given(
                 [] if [row[0] for row in run] == [candidate.run_id] else [f"ops.run says {run}"]
             ),
-            "gate.tables_are_there": _tables_are_there(candidate, connection),
-            "gate.no_table_was_emptied": base.emptied,
-            "gate.no_suite_was_dropped": base.dropped,
-            "deliveries.manifests_are_audited": landed.manifests_are_audited(connection, manifests),
-            "deliveries.files_hold_their_rows": landed.files_hold_their_rows(connection, self.new),
-            "deliveries.columns_are_known": landed.columns_are_known(self.new),
-            **{f"deliveries.{feed.feed}_is_fresh": _age(feed) for feed in self.freshness},
+            "gate.tables_are_there": lambda: _tables_are_there(candidate, connection),
+            "gate.base": lambda: self._compare_with_base(settings, candidate, connection),
+            "deliveries.manifests_are_audited": lambda: landed.manifests_are_audited(connection, manifests),
+            "deliveries.files_hold_their_rows": lambda: landed.files_hold_their_rows(connection, self.new),
+            "deliveries.columns_are_known": lambda: landed.columns_are_known(self.new),
+            "deliveries.freshness": lambda: self._measure_freshness(connection),
+        }
+        self.given: dict[str, Given] = {}
+        for name, measure in measures.items():
+            try:
+                found = measure()
+            except (duckdb.Error, OSError) as error:
+                found = Given(0, error=say(error))
+            self.given |= found if isinstance(found, dict) else {name: found}
+
+    def _measure_freshness(self, connection: duckdb.DuckDBPyConnection) -> dict[str, Given]:
+        self.freshness = measure_freshness(connection)
+        return {f"deliveries.{feed.feed}_is_fresh": _age(feed) for feed in self.freshness}
+
+    def _compare_with_base(
+        self, settings: Settings, candidate: Candidate, connection: duckdb.DuckDBPyConnection
+    ) -> dict[str, Given]:
+        self.base = _base_of(settings, candidate, connection)
+        return {
+            "gate.no_table_was_emptied": self.base.emptied,
+            "gate.no_suite_was_dropped": self.base.dropped,
         }
 
 

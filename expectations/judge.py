@@ -62,13 +62,11 @@ class Judge:
         if not checks:
             return {}
         frame = pd.DataFrame([{check.name: observed[check.name] for check in checks}], dtype="float64")
-        suite = self._context.suites.add(
-            gx.ExpectationSuite(name=suite_name, expectations=[expectation_of(check) for check in checks])
-        )
-        batch = self._asset.add_batch_definition_whole_dataframe(suite_name)
-        validation = gx.ValidationDefinition(name=suite_name, data=batch, suite=suite)
+        suite = gx.ExpectationSuite(name=suite_name, expectations=[expectation_of(check) for check in checks])
+        # Validated on the batch, not through a stored definition: storing a suite costs as much as judging it.
         # Booleans only: no value of the data is copied into results.
-        outcome = validation.run(batch_parameters={"dataframe": frame}, result_format="BOOLEAN_ONLY")
+        batch = self._asset.add_batch_definition_whole_dataframe(suite_name).get_batch({"dataframe": frame})
+        outcome = batch.validate(suite, result_format="BOOLEAN_ONLY")
         judgements = {}
         for result in outcome.results:
             config = result.expectation_config

@@ -19,10 +19,11 @@ TECHNICAL_COLUMNS = {"_source": "VARCHAR", "_delivery": "DATE", "_row": "BIGINT"
 
 @dataclass(frozen=True)
 class Given:
-    """A number that no single query gives, and what it counts, in words."""
+    """A number that no single query gives, and what it counts, in words; ``error``: it could not be told."""
 
     observed: float
     message: str = ""
+    error: str = ""
 
 
 def list_given(problems: list[str]) -> Given:

@@ -45,7 +45,7 @@ def measure_suite(
         try:
             connection.execute(suite.prepare)
         except duckdb.Error as error:
-            failure = f"the suite could not be prepared: {_say(error)}"
+            failure = f"the suite could not be prepared: {say(error)}"
     measured: dict[str, Measured] = {}
     for check in suite.checks:
         if check.measure == "given":
@@ -59,6 +59,8 @@ def _measure_given(check: Check, given: Mapping[str, Given]) -> Measured:
     number = given.get(check.name)
     if number is None:
         return Measured(None, error="nothing was measured")
+    if number.error:
+        return Measured(None, error=number.error)
     return Measured(number.observed, number.message)
 
 
@@ -67,7 +69,7 @@ def _measure_query(connection: duckdb.DuckDBPyConnection, check: Check, failure:
     try:
         rows = connection.execute(sql).fetchall()
     except duckdb.Error as error:
-        return Measured(None, error=failure or _say(error))
+        return Measured(None, error=failure or say(error))
     if len(rows) != 1 or len(rows[0]) != 1:
         return Measured(None, error=f"the query gave {len(rows)} rows, not one number")
     return _number(rows[0][0])
@@ -82,7 +84,7 @@ def _scan(
         row: Any = connection.execute(f"select {counts} from {relation}").fetchone()
     except duckdb.Error as error:
         if len(checks) == 1:
-            return {checks[0].name: Measured(None, error=_say(error))}
+            return {checks[0].name: Measured(None, error=say(error))}
         # One of them is at fault: the others must not be blamed for it.
         apart = [_scan(connection, relation, [check]) for check in checks]
         return {name: measured for one in apart for name, measured in one.items()}
@@ -98,7 +100,7 @@ def _number(value: Any) -> Measured:
         return Measured(None, error=f"the measurement gave {value!r}, which is not a number")
 
 
-def _say(error: duckdb.Error) -> str:
+def say(error: Exception) -> str:
     """The first lines of a database error: the rest repeats the query."""
     lines = [line for line in str(error).splitlines() if line.strip()]
     return " ".join(lines[:2])
