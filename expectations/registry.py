@@ -63,17 +63,13 @@ class Check:
     @property
     def expected(self) -> str:
         """The condition in words."""
-        if self.at_least is not None and self.at_least == self.at_most:
-            return f"exactly {self.at_least:g}"
+        if self.at_least is None and self.at_most == 0:
+            return "none"
         bounds = []
         if self.at_least is not None:
             bounds.append(f"at least {self.at_least:g}")
         if self.at_most is not None:
-            bounds.append(
-                "none"
-                if self.at_most == 0 and self.measure in {"bad_rows", "rows"}
-                else f"at most {self.at_most:g}"
-            )
+            bounds.append(f"at most {self.at_most:g}")
         return " and ".join(bounds)
 
     @property
