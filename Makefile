@@ -40,7 +40,7 @@ types: setup ## mypy
 	$(BIN)/mypy
 
 unit: setup ## pytest, slow tests included
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --dist loadfile
 
 sql-tests: setup ## dbt's unit tests of the models
 	$(BIN)/python -m mallard.sql_tests
