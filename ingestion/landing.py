@@ -73,13 +73,25 @@ def _land_one(writer: Writer, delivery: Delivery, report: LandingReport, progres
         report.refused.append(refused)
         return
     except OSError as error:
-        raise _cannot_write(error, delivery) from error
+        if str(error.filename) not in {str(path) for _, path in delivery.inputs}:
+            raise _cannot_write(error, delivery) from error
+        report.refused.append(_cannot_read(error, delivery))
+        return
     report.landed.append(manifest)
     if news := writer.news(manifest):
         progress.say(f"{delivery.name}: new columns, landed as text and not used yet: {', '.join(news)}")
     if manifest.rows_quarantined:
         reasons = ", ".join(f"{reason} {rows:,}" for reason, rows in manifest.quarantine_reasons.items())
         progress.say(f"{delivery.name}: {manifest.rows_quarantined:,} rows to the quarantine ({reasons})")
+
+
+def _cannot_read(error: OSError, delivery: Delivery) -> DeliveryRefusedError:
+    return DeliveryRefusedError(
+        f"{delivery.name} was refused: its file cannot be opened.",
+        found=error.strerror or str(error),
+        where=f"source {delivery.source.name}, {error.filename}",
+        mend="let this user read it, or deliver it again",
+    )
 
 
 def _cannot_write(error: OSError, delivery: Delivery) -> MallardError:

@@ -46,8 +46,10 @@ _BROKEN = {
 }
 
 
-def take_misfits(connection: duckdb.DuckDBPyConnection) -> int:
+def take_misfits(connection: duckdb.DuckDBPyConnection, *, with_text: bool) -> int:
     """Move the csv rows with too many or too few fields of the file just read into ``misfits``; how many.
+
+    Without ``with_text`` what they say is forgotten: it may be personal.
 
     Raises:
         UnsoundError: a row is broken so that the rows after it cannot be trusted.
@@ -66,10 +68,11 @@ def take_misfits(connection: duckdb.DuckDBPyConnection) -> int:
             )
     if not found:
         return 0
+    text = "ltrim(any_value(csv_line), chr(10) || chr(13))" if with_text else "null"
     connection.execute(
-        """
+        f"""
         insert into misfits
-        select null, min(line), line_byte_position - 1, ltrim(any_value(csv_line), chr(10) || chr(13))
+        select null, min(line), line_byte_position - 1, {text}
         from rejected
         group by line_byte_position
         """

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import errno
 import hashlib
 import json
 import os
+import resource
 import shutil
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import duckdb
@@ -33,7 +36,6 @@ from ingestion.tables import (
 from mallard.errors import DeliveryRefusedError, MallardError
 
 if TYPE_CHECKING:
-    from pathlib import Path
     from types import TracebackType
     from typing import Self
 
@@ -41,7 +43,8 @@ if TYPE_CHECKING:
     from ingestion.deliveries import Delivery
     from mallard.settings import Settings
 
-_MEMORY = "2GB"
+# Enough for some millions of rows at once; what does not fit spills.
+_MOST_MEMORY = 2 << 30
 
 
 @dataclass(frozen=True)
@@ -56,7 +59,7 @@ class Staged:
 
 
 class Writer:
-    """Lands deliveries. Use as a context manager; memory is bounded, what does not fit spills encrypted."""
+    """Lands deliveries. Use as a context manager; memory is bounded, and what does not fit spills."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -69,14 +72,13 @@ class Writer:
         self.dirty: set[str] = set()
 
     def __enter__(self) -> Self:
+        self.settings.work.mkdir(parents=True, exist_ok=True)
         self.connection = duckdb.connect(
             config={
                 "autoinstall_known_extensions": False,
                 "autoload_known_extensions": False,
-                "memory_limit": _MEMORY,
+                "memory_limit": f"{_memory() >> 20}MiB",
                 "temp_directory": str(self.spill),
-                # A source's own SQL may sort rows that hold personal data, before they can be hashed.
-                "temp_file_encryption": True,
             }
         )
         self.connection.execute("set TimeZone = 'UTC'")
@@ -160,7 +162,11 @@ class Writer:
         at = partition_sql(contract)
         try:
             self._fill_staged(sql, contract, opened)
-            misfits = take_misfits(self.connection) if opened.relation.format == "csv" else 0
+            misfits = (
+                take_misfits(self.connection, with_text=not contract.pii)
+                if opened.relation.format == "csv"
+                else 0
+            )
             facts = Facts(
                 misfits,
                 *execute(
@@ -182,7 +188,7 @@ class Writer:
                 path, ending, soundness = delivery.path, opened.ending, opened.soundness
                 rows = facts.rows_in - misfits
                 place_rows(self.connection, path, ending, soundness, rows=rows, misfits=misfits)
-                if facts.unreadable:
+                if facts.unreadable and not contract.pii:
                     read_unreadable(self.connection, path, ending, soundness, UNREADABLE)
         except duckdb.Error as error:
             raise unreadable(error) from None
@@ -199,14 +205,19 @@ class Writer:
         if relation.format != "projection" and shape not in self.keeps_order:
             plan = self.connection.execute(f"explain (format json) {sql}").fetchall()[0][1]
             self.keeps_order[shape] = all(map(is_straight, json.loads(plan)))
-        is_safe = self.keeps_order.get(shape, True)
-        if not is_safe:
-            self.connection.execute("set threads = 1")
+        exceptions = []
+        if not self.keeps_order.get(shape, True):
+            exceptions.append(("threads", "1"))
+        if relation.format == "projection" and contract.pii:
+            # The source's own SQL may sort rows before they are hashed: none of them may reach the disk.
+            exceptions.append(("max_temp_directory_size", "'0KiB'"))
         try:
+            for name, value in exceptions:
+                self.connection.execute(f"set {name} = {value}")
             self.connection.execute(f"create or replace temp table staged as {sql}")
         finally:
-            if not is_safe:
-                self.connection.execute("reset threads")
+            for name, _ in exceptions:
+                self.connection.execute(f"reset {name}")
 
     def _find_duplicates(self, columns: int, extras: int) -> None:
         """Fill ``doubles`` with the staged rows of which an equal one comes later in the file."""
@@ -328,6 +339,18 @@ def _stamp(delivery: Delivery) -> str:
     """Size, times and inode of the files: while it stays, nobody has written to them."""
     stats = [path.stat() for _, path in delivery.inputs]
     return ";".join(f"{s.st_ino}-{s.st_size}-{s.st_mtime_ns}-{s.st_ctime_ns}" for s in stats)
+
+
+def _memory() -> int:
+    """Bytes that DuckDB may take: half of what this process may have, and no more than ``_MOST_MEMORY``."""
+    most = [
+        os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+        resource.getrlimit(resource.RLIMIT_AS)[0],
+    ]
+    for path in (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes")):
+        with contextlib.suppress(OSError, ValueError):
+            most.append(int(path.read_text()))
+    return min(_MOST_MEMORY, *(limit // 2 for limit in most if limit > 0))
 
 
 def is_straight(node: dict[str, Any]) -> bool:

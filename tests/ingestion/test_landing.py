@@ -435,3 +435,34 @@ def test_a_plan_that_loses_the_order_is_run_by_one_thread(
     )
     path = inbox.one().data_path
     assert query(f"select count(*) from '{path}' where event_id <> 'e' || _row - 1") == [(0,)]
+
+
+def test_a_file_that_is_gone_when_its_turn_comes_is_refused_and_the_rest_lands(inbox: Inbox) -> None:
+    path = inbox.rows("orders/orders", [order(1)])
+    inbox.rows("channel_spend/channel_spend", [spend(1)])
+    deliveries = inbox.plan()
+    path.unlink()
+    report = land(inbox.settings, deliveries, Said())
+    assert [manifest.table for manifest in report.landed] == ["channel_spend"]
+    assert "its file cannot be opened" in str(report.refused[0])
+    assert str(path) in report.refused[0].where
+
+
+@pytest.mark.slow
+def test_what_does_not_fit_into_the_memory_spills_and_lands(
+    inbox: Inbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ingestion.writer._MOST_MEMORY", 128 << 20)
+    folder = inbox.root / "clickstream" / "events"
+    folder.mkdir(parents=True)
+    query(
+        f"""copy (
+            select 'e' || i as event_id, timestamp '2025-11-11' as event_at, md5('v' || i) as visitor_id,
+                'click' as event_type, md5('u' || i) || md5('w' || i) as page_url, md5('x' || i) as user_agent
+            from range(400000) t(i) order by i
+        ) to '{folder}/2025-11-11.csv.gz' (format csv, header, compression gzip)"""
+    )
+    manifest = inbox.one()
+    assert manifest.rows_landed == 400_000
+    assert query(f"select count(*) from '{manifest.data_path}' where event_id <> 'e' || _row - 1") == [(0,)]
+    assert not list(inbox.settings.work.glob("*"))

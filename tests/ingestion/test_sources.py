@@ -12,7 +12,7 @@ import pytest
 
 from ingestion.landing import LandingReport, land
 from ingestion.registry import choose_sources
-from mallard.errors import NothingToDoError, SettingsError
+from mallard.errors import MallardError, NothingToDoError, SettingsError
 from mallard.settings import Settings
 from tests.ingestion.conftest import Inbox, Said, query
 
@@ -271,3 +271,26 @@ def test_sql_that_does_not_fit_its_files_is_a_clear_refusal(tmp_path: Path, sett
     report = inbox.land(source="till")
     assert [manifest.table for manifest in report.landed] == ["products"]
     assert "membr" in str(report.refused[0])
+
+
+def test_a_projection_onto_personal_data_keeps_its_rows_off_the_disk(
+    tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry = tmp_path / "sources.yml"
+    registry.write_text(
+        "sources:\n  inbox:\n    enabled: true\n    reader: inbox\n    feeds: [orders]\n    tables:\n"
+        "      orders/customers:\n        sql: select nr as customer_id, mail as email, note from delivery order by mail, pad\n"
+    )
+    root = tmp_path / "inbox"
+    root.mkdir()
+    inbox = Inbox(root, replace(settings, sources_file=registry))
+    lines = [f"{n},canary{n}@example.com,write to canary@example.com {n:0400},{n:0200}" for n in range(1000)]
+    inbox.write("orders/customers", "nr,mail,note,pad\n" + "\n".join(lines))
+    assert inbox.one().rows_landed == 1000
+    landed = repr(inbox.landed("orders/customers", "email, note"))
+    assert "canary" not in landed
+    # With more rows than fit into the memory it fails rather than spill them.
+    monkeypatch.setattr("ingestion.writer._MOST_MEMORY", 64 << 20)
+    inbox.write("orders/customers", "nr,mail,note,pad\n" + "\n".join(lines * 300))
+    with pytest.raises(MallardError, match="no space left"):
+        inbox.land()
