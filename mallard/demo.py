@@ -9,6 +9,7 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mallard.errors import MallardError
 from mallard.settings import CHECKOUT, Settings, from_environment
 
 if TYPE_CHECKING:
@@ -19,11 +20,30 @@ FIRST_DAY = date(2025, 10, 13)
 FAULTS = ("late", "duplicates", "bad_rows", "restated_spend", "bots")
 
 
-def demo_settings() -> Settings:
-    """The demo's own warehouse, so that it never touches the real one: ``var/demo`` unless MALLARD_HOME is set."""
-    if "MALLARD_HOME" not in os.environ:
-        os.environ["MALLARD_HOME"] = str(CHECKOUT / "var" / "demo")
-    return from_environment()
+# Of a home: that a demo made all that lies in it, so that the next demo may clear it.
+MARK = "made-by-demo"
+FOLDERS = ("inbox", "landing", "published", "quarantine", "reports", "work", "airflow")
+
+
+def clear_home(settings: Settings) -> None:
+    """Clear what an earlier demo left, and nothing else.
+
+    Raises:
+        MallardError: there is data that no demo made.
+    """
+    mark = settings.home / MARK
+    if not mark.exists() and any((settings.home / folder).exists() for folder in FOLDERS):
+        raise MallardError(
+            "The demo does not touch data that it did not make.",
+            expected="an empty MALLARD_HOME, or one of an earlier demo",
+            found="an inbox, a landing zone or published versions of another origin",
+            where=str(settings.home),
+            mend="MALLARD_HOME=/tmp/mallard-demo make demo",
+        )
+    for folder in FOLDERS:
+        shutil.rmtree(settings.home / folder, ignore_errors=True)
+    settings.home.mkdir(parents=True, exist_ok=True)
+    mark.touch()
 
 
 def run_demo(*, days: int, users: int, seed: int, progress: Progress) -> None:
@@ -32,9 +52,8 @@ def run_demo(*, days: int, users: int, seed: int, progress: Progress) -> None:
     from simulator.shop import simulate
 
     began = time.monotonic()
-    settings = demo_settings()
-    for folder in ("inbox", "landing", "published", "quarantine", "reports", "work", "airflow"):
-        shutil.rmtree(settings.home / folder, ignore_errors=True)
+    settings = from_environment()
+    clear_home(settings)
     progress.say(f"A shop of {users:,} users, {days} days from {FIRST_DAY}, in {settings.home}")
     simulate(
         settings.inbox,
