@@ -25,6 +25,20 @@ MARK = "made-by-demo"
 FOLDERS = ("inbox", "landing", "published", "quarantine", "reports", "work", "airflow")
 
 
+def demo_settings() -> Settings:
+    """The settings of the demo's warehouse: the default home, or a folder in it where a shop lives there already."""
+    settings = from_environment()
+    if not os.environ.get("MALLARD_HOME") and _is_taken(settings):
+        os.environ["MALLARD_HOME"] = str(settings.home / "demo")
+        settings = from_environment()
+    return settings
+
+
+def _is_taken(settings: Settings) -> bool:
+    made_here = (settings.home / MARK).exists()
+    return not made_here and any((settings.home / folder).exists() for folder in FOLDERS)
+
+
 def clear_home(settings: Settings) -> None:
     """Clear what an earlier demo left, and nothing else.
 
@@ -32,7 +46,7 @@ def clear_home(settings: Settings) -> None:
         MallardError: there is data that no demo made.
     """
     mark = settings.home / MARK
-    if not mark.exists() and any((settings.home / folder).exists() for folder in FOLDERS):
+    if _is_taken(settings):
         raise MallardError(
             "The demo does not touch data that it did not make.",
             expected="an empty MALLARD_HOME, or one of an earlier demo",
@@ -52,7 +66,7 @@ def run_demo(*, days: int, users: int, seed: int, progress: Progress) -> None:
     from simulator.shop import simulate
 
     began = time.monotonic()
-    settings = from_environment()
+    settings = demo_settings()
     clear_home(settings)
     progress.say(f"A shop of {users:,} users, {days} days from {FIRST_DAY}, in {settings.home}")
     simulate(
