@@ -41,7 +41,7 @@ def ingest(
         NothingToDoError: the source holds nothing for these days.
         DeliveryRefusedError: deliveries were refused; the others are landed.
     """
-    from ingestion.deliveries import plan
+    from ingestion.deliveries import gaps, plan
     from ingestion.landing import land
     from ingestion.registry import choose_sources
 
@@ -50,6 +50,9 @@ def ingest(
         for chosen in choose_sources(settings, source)
         for delivery in plan(settings, chosen, feeds, first, last, inbox)
     ]
+    for (feed, table), days in sorted(gaps(deliveries, first, last).items()):
+        listed = ", ".join(str(day) for day in days[:5]) + (" …" if len(days) > 5 else "")
+        progress.say(f"{feed}/{table}: no delivery of {listed}")
     report = land(settings, deliveries, progress)
     if report.refused:
         raise _refused(report.refused)
