@@ -1,7 +1,7 @@
 {{ config(database='scratch', schema='attribution') }}
 
--- What each model credits each touch with. A touch has a whole-number weight in each model,
--- so that credits and money shares are exact ratios and do not depend on the order of rows.
+-- What each model credits each touch with. A touch has a whole-number weight in each model, so
+-- that credits and money shares are exact ratios and do not depend on the order of rows.
 with touches as (
 
     select * from {{ ref('int_touches') }}
@@ -11,6 +11,32 @@ with touches as (
 effects as (
 
     select * from {{ ref('int_markov_effects') }}
+
+),
+
+models as (
+
+    select
+        unnest([
+            'first_touch', 'last_touch', 'linear', 'position_based', 'time_decay', 'markov',
+        ]) as model
+
+),
+
+-- Most orders have one touch or none: whatever the model, it has all.
+undivided as (
+
+    select
+        touches.order_id,
+        touches.touch_number,
+        models.model,
+        1 as credit,
+        touches.order_amount as gmv,
+        touches.margin_amount as margin,
+        touches.buyer_order_number
+    from touches
+    cross join models
+    where touches.touches <= 1
 
 ),
 
@@ -31,88 +57,66 @@ measured as (
         on
             touches.paid_month = effects.month
             and touches.channel = effects.channel
+    where touches.touches > 1
 
 ),
 
 weighted as (
 
+    -- position_based: percents times the number of touches in the middle, so that what those
+    -- share is a whole number. markov: in proportion to the removal effects of the channels,
+    -- equally where all are 0.
     select
-        order_id,
-        touch_number,
-        'first_touch' as model,
-        case when touch_number <= 1 then 1 else 0 end as weight
-    from measured
-
-    union all
-
-    select
-        order_id,
-        touch_number,
-        'last_touch' as model,
-        case when touch_number = touches then 1 else 0 end as weight
-    from measured
-
-    union all
-
-    select
-        order_id,
-        touch_number,
-        'linear' as model,
-        1 as weight
-    from measured
-
-    union all
-
-    -- Percents times the number of touches in the middle: what they share stays a whole
-    -- number.
-    select
-        order_id,
-        touch_number,
-        'position_based' as model,
-        case
-            when touches <= 2 and touch_number <= 1 then {{ var('attribution_first_percent') }}
-            when touches <= 2 then {{ var('attribution_last_percent') }}
-            when touch_number = 1 then {{ var('attribution_first_percent') }} * (touches - 2)
-            when touch_number = touches
-                then {{ var('attribution_last_percent') }} * (touches - 2)
-            else
-                100 - {{ var('attribution_first_percent') }}
-                - {{ var('attribution_last_percent') }}
-        end as weight
-    from measured
-
-    union all
-
-    select
-        order_id,
-        touch_number,
-        'time_decay' as model,
-        case
-            when touch_number = 0 then 1
-            else
-                cast(
-                    round(
+        measured.order_id,
+        measured.touch_number,
+        measured.order_amount,
+        measured.margin_amount,
+        measured.buyer_order_number,
+        models.model,
+        case models.model
+            when 'first_touch'
+                then case when measured.touch_number = 1 then 1 else 0 end
+            when 'last_touch'
+                then case when measured.touch_number = measured.touches then 1 else 0 end
+            when 'linear'
+                then 1
+            when 'position_based'
+                then
+                    case
+                        when measured.touch_number = 1
+                            then
+                                {{ var('attribution_first_percent') }}
+                                * greatest(measured.touches - 2, 1)
+                        when measured.touch_number = measured.touches
+                            then
+                                {{ var('attribution_last_percent') }}
+                                * greatest(measured.touches - 2, 1)
+                        else
+                            100 - {{ var('attribution_first_percent') }}
+                            - {{ var('attribution_last_percent') }}
+                    end
+            when 'time_decay'
+                then
+                    cast(round(
                         1e15 * pow(
                             0.5,
-                            days_before_newest / {{ var('attribution_half_life_days') }}
+                            measured.days_before_newest
+                            / {{ var('attribution_half_life_days') }}
                         )
-                    ) as bigint
-                )
+                    ) as bigint)
+            when 'markov'
+                then
+                    case
+                        when coalesce(measured.largest_effect, 0) = 0 then 1
+                        else
+                            cast(round(
+                                1e15 * coalesce(measured.removal_effect, 0)
+                                / measured.largest_effect
+                            ) as bigint)
+                    end
         end as weight
     from measured
-
-    union all
-
-    -- In proportion to the removal effects of the channels; equally where all are 0.
-    select
-        order_id,
-        touch_number,
-        'markov' as model,
-        case
-            when coalesce(largest_effect, 0) = 0 then 1
-            else cast(round(1e15 * coalesce(removal_effect, 0) / largest_effect) as bigint)
-        end as weight
-    from measured
+    cross join models
 
 ),
 
@@ -120,26 +124,12 @@ credited as (
 
     -- Touches without credit are none of the model's.
     select
-        weighted.order_id,
-        weighted.touch_number,
-        weighted.model,
-        touches.order_amount,
-        touches.margin_amount,
-        touches.buyer_order_number,
-        weighted.weight,
-        sum(weighted.weight) over (
-            partition by weighted.order_id, weighted.model
-        ) as order_weight,
-        row_number() over (
-            partition by weighted.order_id, weighted.model
-            order by weighted.touch_number desc
-        ) = 1 as is_last_credited
+        *,
+        sum(weight) over of_order as order_weight,
+        touch_number = max(touch_number) over of_order as is_last_credited
     from weighted
-    inner join touches
-        on
-            weighted.order_id = touches.order_id
-            and weighted.touch_number = touches.touch_number
-    where weighted.weight > 0
+    where weight > 0
+    window of_order as (partition by order_id, model)
 
 ),
 
@@ -155,6 +145,42 @@ shared as (
         ) * cast(0.000000000000001 as decimal(16, 15)) as credit_share
     from credited
 
+),
+
+divided as (
+
+    -- The last credited touch takes what rounding left over.
+    select
+        order_id,
+        touch_number,
+        model,
+        case
+            when is_last_credited then 1 - (sum(credit_share) over of_order - credit_share)
+            else credit_share
+        end as credit,
+        case
+            when is_last_credited then order_amount - (sum(gmv_share) over of_order - gmv_share)
+            else gmv_share
+        end as gmv,
+        case
+            when is_last_credited
+                then margin_amount - (sum(margin_share) over of_order - margin_share)
+            else margin_share
+        end as margin,
+        buyer_order_number
+    from shared
+    window of_order as (partition by order_id, model)
+
+),
+
+credits as (
+
+    select * from undivided
+
+    union all by name
+
+    select * from divided
+
 )
 
 select
@@ -163,23 +189,10 @@ select
     touch_number,
     -- texts
     model,
-    -- numbers: the last credited touch takes what rounding left over
-    cast(
-        case
-            when is_last_credited
-                then 1 - (sum(credit_share) over of_order - credit_share)
-            else credit_share
-        end as decimal(16, 15)
-    ) as credit,
-    {{ money(
-        'case when is_last_credited then order_amount'
-        ~ ' - (sum(gmv_share) over of_order - gmv_share) else gmv_share end'
-    ) }} as gmv,
-    {{ money(
-        'case when is_last_credited then margin_amount'
-        ~ ' - (sum(margin_share) over of_order - margin_share) else margin_share end'
-    ) }} as margin,
+    -- numbers
+    cast(credit as decimal(16, 15)) as credit,
+    {{ money('gmv') }} as gmv,
+    {{ money('margin') }} as margin,
     -- flags
     buyer_order_number = 1 as is_first_order
-from shared
-window of_order as (partition by order_id, model)
+from credits
