@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -48,6 +49,8 @@ def render_text(receipt: Receipt) -> str:
         if receipt.warnings[SHOWN_WARNINGS:]:
             lines.append(f"  … and {len(receipt.warnings) - SHOWN_WARNINGS} more")
     lines += ["", f"All of it: reports/{report_name(receipt)}"]
+    if not receipt.passed:
+        lines.append("To see the rows: open work/candidate.duckdb read-only; it stays until the next load.")
     return "\n".join(lines)
 
 
@@ -186,6 +189,27 @@ by {html.escape(receipt.engine)}.</p>
 """
 
 
+def runnable(sql: str, prepared: str) -> str:
+    """A check's query with the temporary tables that it reads, to be run on the candidate as it stands."""
+    views = []
+    for feed, table in sorted(set(re.findall(r"\bnew_(?:files_)?([a-z_]+?)__([a-z_]+)", sql))):
+        name = f"{feed}__{table}"
+        views.append(
+            f"create or replace temp view new_{name} as\n"
+            f"select * from landing.{name}\n"
+            f"where (_source, _delivery) in (\n    select (source, delivery) from ops.load_audit\n"
+            f"    where is_new and feed = '{feed}' and table_name = '{table}'\n);"
+        )
+        if f"new_files_{name}" in sql:
+            # The files' own columns are no longer told apart in the landing view: it shows the contract's.
+            views.append(
+                f"create or replace temp view new_files_{name} as\n"
+                f"select 'landing.{name}' as file_name, column_name from (describe landing.{name});"
+            )
+    tables = [prepared.strip()] if prepared and re.search(r"\bgate_|getvariable", sql) else []
+    return "\n\n".join([*views, *tables, sql])
+
+
 def _row(check: CheckResult, prepared: str) -> str:
     observed = "" if check.observed is None else f"{check.observed:,.10g}"
     more = ""
@@ -195,7 +219,7 @@ def _row(check: CheckResult, prepared: str) -> str:
             for label, text in _parts(check)
             if label not in {"where", "see it"}
         )
-        sql = f"{prepared.strip()}\n\n{check.sql}" if prepared and "gate_" in check.sql else check.sql
+        sql = runnable(check.sql, prepared)
         shown = f"<details><summary>see it</summary><pre>{html.escape(sql)}</pre></details>" if sql else ""
         more = said + shown
     return (

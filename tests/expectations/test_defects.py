@@ -11,6 +11,7 @@ import pytest
 from expectations.landed import make_new_relations, new_manifests
 from expectations.measure import Measured, measure_scans, measure_suite
 from expectations.registry import Check, Suite, read_suites
+from expectations.verdict import runnable
 from ingestion.landing import read_manifests
 from publishing.contents import connect
 from tests.expectations.conftest import Built
@@ -106,3 +107,12 @@ def test_defect_is_found_by_the_check_for_it(
         connection.execute("rollback")
     assert not after.error
     assert not is_met(check, after)
+
+
+def test_queries_of_the_report_run_on_the_candidate_as_it_stands(built: Built) -> None:
+    for suite in read_suites():
+        for check in suite.checks:
+            if check.sql:
+                # A connection of its own for each: none may lean on tables that another one made.
+                with connect(built.candidate.path) as connection:
+                    connection.execute(runnable(check.rows_sql, suite.prepare))

@@ -67,6 +67,7 @@ def test_refusal_says_everything_a_person_needs() -> None:
         "to mend: correct the model",
         "! x.y",
         "reports/gate-run.html",
+        "work/candidate.duckdb",
     ):
         assert part in text
 
@@ -112,3 +113,12 @@ def test_page_needs_nothing_else_and_escapes_what_it_shows(tmp_path: Path) -> No
     path = write_report(Settings(home=tmp_path), receipt)
     assert path == tmp_path / "reports" / "gate-run.html"
     assert json.loads(path.with_suffix(".json").read_text())["passed"] is False
+
+
+def test_query_in_the_report_brings_the_tables_that_it_reads() -> None:
+    check = make_check(
+        "deliveries.x", suite="deliveries", sql="select 1 from new_channel_spend__channel_spend"
+    )
+    page = render_page(make_receipt(check))
+    assert "create or replace temp view new_channel_spend__channel_spend as" in page
+    assert "feed = &#x27;channel_spend&#x27; and table_name = &#x27;channel_spend&#x27;" in page
