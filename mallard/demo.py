@@ -110,7 +110,7 @@ def show_demo(settings: Settings, seconds: float) -> None:
         ("repurchase rate, 30 days", _percent(figures["repurchase"])),
         *[(f"customers, {tier.replace('_', ' ')}", count) for tier, count in figures["tiers"]],
     ]
-    console = Console(highlight=False)
+    console = Console(highlight=False, soft_wrap=True)
     console.print()
     console.print(
         make_table(f"Published version {figures['version']}, up to {figures['as_of']}", ["", ""], rows)
