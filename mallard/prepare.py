@@ -220,7 +220,9 @@ def _write_landing_views(
         if files:
             quoted = ", ".join("'" + file.replace("'", "''") + "'" for file in files)
             listed = ", ".join(f'"{column}"' for column in types)
-            connection.execute(f"create view {name} as select {listed} from read_parquet([{quoted}], hive_partitioning = false)")
+            connection.execute(
+                f"create view {name} as select {listed} from read_parquet([{quoted}], hive_partitioning = false)"
+            )
         else:
             listed = ", ".join(f'null::{kind} as "{column}"' for column, kind in types.items())
             connection.execute(f"create view {name} as select {listed} where false")
