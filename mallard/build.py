@@ -23,9 +23,6 @@ if TYPE_CHECKING:
     from mallard.progress import Progress
     from mallard.settings import Settings
 
-# The table of each feed whose last delivery says how far the feed has come.
-MAIN_TABLES = {"orders": "orders", "clickstream": "events", "channel_spend": "channel_spend"}
-
 
 def build(
     settings: Settings, progress: Progress, *, run_id: str | None = None, full_refresh: bool = False
@@ -86,9 +83,12 @@ def earliest_main_delivery(manifests: Sequence[Manifest]) -> date:
     Raises:
         NothingToDoError: no feed's main table was landed yet.
     """
+    from ingestion.contract import read_contracts
+
+    main_tables = {key for key, contract in read_contracts().items() if contract.is_main}
     last: dict[tuple[str, str], date] = {}
     for manifest in manifests:
-        if MAIN_TABLES.get(manifest.feed) == manifest.table:
+        if (manifest.feed, manifest.table) in main_tables:
             key = (manifest.feed, manifest.source)
             last[key] = max(last.get(key, manifest.delivery), manifest.delivery)
     if not last:
