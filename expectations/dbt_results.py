@@ -6,17 +6,21 @@ import json
 from collections import Counter
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast, get_args
 
 import duckdb
 
 from expectations.generated import built_marts
-from expectations.registry import Check
+from expectations.registry import Check, Protects
 from mallard.candidate import Candidate
+from mallard.errors import SettingsError
 from publishing.receipt import CheckResult, Severity, Verdict
 
 # What dbt builds; ephemeral models are part of others.
 BUILT = frozenset({"model", "seed", "snapshot"})
+# dbt's tests of keys; what else judges a column judges plausibility, and a query of its own reconciles. A test says
+# otherwise with `config: {meta: {protects: …}}`.
+KEY_TESTS = frozenset({"not_null", "unique", "relationships", "never_null", "unique_combination"})
 _MEND = "dbt's log under work/logs has the message; correct the model or the test and load again"
 
 
@@ -107,7 +111,26 @@ def _test_check(name: str, node: dict[str, Any]) -> Check:
         reason=about,
         mend=_MEND,
         measure="given",
+        protects=_protects(name, node),
     )
+
+
+def _protects(name: str, node: dict[str, Any]) -> Protects:
+    said = node.get("config", {}).get("meta", {}).get("protects")
+    if said in get_args(Protects):
+        return cast("Protects", said)
+    if said is not None:
+        raise SettingsError(
+            f"{name} protects something that there is not.",
+            where=node.get("original_file_path", ""),
+            expected=", ".join(get_args(Protects)),
+            found=str(said),
+            mend="correct config.meta.protects of the test",
+        )
+    kind = (node.get("test_metadata") or {}).get("name")
+    if kind is None:
+        return "conservation"
+    return "contract" if kind in KEY_TESTS else "plausibility"
 
 
 def _severity(node: dict[str, Any]) -> Severity:
@@ -151,6 +174,7 @@ def _result(
         message="" if is_fine else message,
         sql="" if is_fine else sql.strip(),
         mend="" if is_fine else check.mend,
+        may_be_accepted=not is_fine and check.may_be_accepted,
     )
 
 

@@ -246,6 +246,7 @@ def _result(check: Check, measured: Measured, judgement: Judgement | None) -> Ch
         message="" if is_fine else message,
         sql="" if is_fine else check.rows_sql,
         mend="" if is_fine else check.mend,
+        may_be_accepted=not is_fine and check.may_be_accepted,
     )
 
 

@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, cast, get_args
 
 import yaml
 
@@ -33,6 +33,10 @@ SUITE_FILES = ("deliveries", "conservation", "facts", "marts")
 # given: a number that the gate itself works out (see gate.py).
 Measure = Literal["bad_rows", "rows", "value", "given"]
 Gate = Literal["landing", "warehouse"]
+# conservation: rows and money are neither lost nor doubled; contract: tables, columns, keys and the audit itself
+# are what was promised; plausibility: a figure is unusual, or a rule of ours that may be wrong this once. Only
+# what judges plausibility can be accepted by a person (mallard publish --accept).
+Protects = Literal["conservation", "contract", "plausibility"]
 
 
 @dataclass(frozen=True)
@@ -55,6 +59,11 @@ class Check:
     at_least: float | None = None
     at_most: float | None = 0
     scanned: str = ""
+    protects: Protects = "contract"
+
+    @property
+    def may_be_accepted(self) -> bool:
+        return self.protects == "plausibility"
 
     @property
     def relation(self) -> str:
@@ -119,10 +128,18 @@ def expected_names(candidate: Candidate) -> list[str]:
     Raises:
         SettingsError: the registry cannot be read.
     """
+    return [check.name for check in expected_checks(candidate)]
+
+
+def expected_checks(candidate: Candidate) -> list[Check]:
+    """All checks that must have run on this candidate, dbt's tests included.
+
+    Raises:
+        SettingsError: the registry cannot be read.
+    """
     from expectations.dbt_results import expected_dbt_checks
 
-    names = [check.name for suite in read_suites() for check in suite.checks]
-    return names + [check.name for check in expected_dbt_checks(candidate)]
+    return [check for suite in read_suites() for check in suite.checks] + expected_dbt_checks(candidate)
 
 
 @functools.cache
@@ -174,6 +191,7 @@ def _read_check(path: Path, document: dict[str, Any], entry: dict[str, Any]) -> 
         "mend",
         "at_least",
         "at_most",
+        "protects",
         *get_args(Measure),
     }
     measures = [kind for kind in get_args(Measure) if kind in entry]
@@ -183,6 +201,9 @@ def _read_check(path: Path, document: dict[str, Any], entry: dict[str, Any]) -> 
         problems.append(f"needs one of {', '.join(get_args(Measure))}")
     if entry.get("severity") not in get_args(Severity):
         problems.append(f"severity {entry.get('severity')!r}")
+    protects = entry.get("protects", document.get("protects"))
+    if protects not in get_args(Protects):
+        problems.append(f"protects {protects!r}")
     if document.get("gate") not in get_args(Gate):
         problems.append(f"gate {document.get('gate')!r}")
     if problems:
@@ -201,6 +222,7 @@ def _read_check(path: Path, document: dict[str, Any], entry: dict[str, Any]) -> 
         # What a given number counts is said beside it, for whoever reads the suite.
         sql="" if measures[0] == "given" else fill_in(str(entry[measures[0]]), name).strip(),
         scanned=entry.get("scanned", ""),
+        protects=cast("Protects", protects),
         at_least=_bound(entry, "at_least", name),
         at_most=_bound(entry, "at_most", name) if is_bounded else 0,
     )

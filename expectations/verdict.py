@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 SHOWN_REFUSALS = 6
 SHOWN_WARNINGS = 6
 SHOWN_SQL = 400
-_ORDER = {"errored": 0, "missing": 1, "failed": 2, "warned": 3, "passed": 4}
+_ORDER = {"errored": 0, "missing": 1, "failed": 2, "accepted": 3, "warned": 4, "passed": 5}
 
 
 def report_name(receipt: Receipt) -> str:
@@ -118,6 +118,8 @@ def _parts(check: CheckResult) -> Iterator[tuple[str, str]]:
         )
     if check.mend:
         yield "to mend", check.mend
+    if check.may_be_accepted and check.verdict == "failed":
+        yield "if it is right", f'mallard publish --accept {check.name} --because "…"'
 
 
 def write_report(settings: Settings, receipt: Receipt) -> Path:

@@ -167,6 +167,33 @@ def publishes(
 
 
 @app.command()
+def publish(
+    *,
+    accept: Annotated[
+        list[str] | None, typer.Option("--accept", help="A check that failed and that you let pass.")
+    ] = None,
+    because: Annotated[str, typer.Option(help="Why: kept with the version, for those who read it.")] = "",
+    by: Annotated[
+        str, typer.Option(envvar="MALLARD_USER", help="Who decides (default: who is logged in).")
+    ] = "",
+) -> None:
+    """Publish the audited candidate that waits, letting pass what a person knows to be right this once.
+
+    Checks that protect rows, money or contracts cannot be accepted.
+
+    Example: [bold]mallard publish --accept deliveries.volume_is_there --because "a bank holiday"[/]
+    """
+    import getpass
+
+    from mallard.pipeline import publish_waiting
+    from mallard.show import show_receipt
+
+    settings = from_environment()
+    receipt = publish_waiting(settings, accept or (), because, by or getpass.getuser(), _progress())
+    show_receipt(settings, receipt)
+
+
+@app.command()
 def rollback(
     version: Annotated[int | None, typer.Argument(help="The version to serve; none: the one before.")] = None,
 ) -> None:

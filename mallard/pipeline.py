@@ -121,6 +121,19 @@ def publish(settings: Settings, candidate: Candidate, receipt: Receipt, progress
     return version
 
 
+def publish_waiting(
+    settings: Settings, accepted: Collection[str], because: str, by: str, progress: Progress
+) -> Receipt:
+    """Publish the audited candidate that waits, with the checks that a person accepts. See ``publishing.accept``."""
+    from publishing.accept import accept
+    from publishing.lock import writer_lock
+
+    with writer_lock(settings, what="a publish"):
+        candidate, receipt = accept(settings, accepted, because, by)
+        publish(settings, candidate, receipt, progress)
+        return receipt
+
+
 def load(
     settings: Settings,
     first: date | None = None,

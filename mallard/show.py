@@ -95,8 +95,13 @@ def show_receipt(settings: Settings, receipt: Receipt | None) -> None:
     ran = len(receipt.checks)
     console.print(
         f"[bold green]✓[/] Published version [bold]{current.version}[/] up to [bold]{current.as_of}[/]: "
-        f"{ran} checks ran, {len(receipt.warnings)} warned, none that blocks failed."
+        f"{ran} checks ran, {len(receipt.warnings)} warned, "
+        + (f"{len(receipt.accepted)} accepted." if receipt.accepted else "none that blocks failed.")
     )
+    for check in receipt.accepted:
+        if check.acceptance:
+            said = f"accepted by {check.acceptance.by}: {check.acceptance.because}"
+            console.print(f"  [yellow]![/] {check.name}: {check.message}; {said}")
     for check in receipt.warnings:
         console.print(f"  [yellow]![/] {check.name}: {check.message or check.reason}")
     rows = sum(state.rows for state in receipt.tables.values())

@@ -51,6 +51,8 @@ _QUALITY_RESULTS = """
         observed double,
         expected varchar,
         message varchar,
+        accepted_by varchar,
+        accepted_because varchar,
     )
 """
 
@@ -175,6 +177,8 @@ def _quality_row(record: Record, check: CheckResult) -> list[object]:
         check.observed,
         check.expected,
         check.message or None,
+        check.acceptance.by if check.acceptance else None,
+        check.acceptance.because if check.acceptance else None,
     ]
 
 

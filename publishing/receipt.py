@@ -12,10 +12,20 @@ from datetime import date
 from typing import Any, Literal
 
 Severity = Literal["block", "warn"]
-# passed; warned: failed, and only told; failed: failed, and blocks; errored: it raised or measured nothing;
-# missing: it was expected and did not run. Errored and missing checks block whatever their severity.
-Verdict = Literal["passed", "warned", "failed", "errored", "missing"]
+# passed; warned: failed, and only told; failed: failed, and blocks; accepted: failed, and a person decided to
+# publish all the same; errored: it raised or measured nothing; missing: it was expected and did not run. Errored
+# and missing checks block whatever their severity.
+Verdict = Literal["passed", "warned", "accepted", "failed", "errored", "missing"]
 BLOCKING: frozenset[str] = frozenset({"failed", "errored", "missing"})
+
+
+@dataclass(frozen=True)
+class Acceptance:
+    """A person's decision to publish although a check failed. ``at`` is an ISO text in UTC."""
+
+    by: str
+    because: str
+    at: str
 
 
 @dataclass(frozen=True)
@@ -24,7 +34,8 @@ class CheckResult:
 
     ``observed`` is the measured number (NULL where nothing was measured), ``expected`` the condition on it in
     words, ``reason`` why a person cares, ``message`` what happened, ``sql`` shows the rows, ``mend`` says
-    what to do, ``since`` is the as_of of the first of the runs in a row that ended like this.
+    what to do, ``since`` is the as_of of the first of the runs in a row that ended like this, ``may_be_accepted``
+    whether a person may let it pass, ``acceptance`` who did.
     """
 
     name: str
@@ -41,6 +52,8 @@ class CheckResult:
     sql: str = ""
     mend: str = ""
     since: str = ""
+    may_be_accepted: bool = False
+    acceptance: Acceptance | None = None
 
     @property
     def blocks(self) -> bool:
@@ -125,6 +138,10 @@ class Receipt:
         return [check for check in self.checks if check.blocks]
 
     @property
+    def accepted(self) -> list[CheckResult]:
+        return [check for check in self.checks if check.verdict == "accepted"]
+
+    @property
     def warnings(self) -> list[CheckResult]:
         return [check for check in self.checks if check.verdict == "warned"]
 
@@ -138,7 +155,7 @@ class Receipt:
         for check in body["checks"]:
             if check["verdict"] == "passed":
                 # What a passed check is for stands in the registry; a year of receipts need not repeat it.
-                for text in ("reason", "message", "sql", "mend", "since"):
+                for text in ("reason", "message", "sql", "mend", "since", "may_be_accepted", "acceptance"):
                     del check[text]
         body["as_of"] = self.as_of.isoformat()
         body["passed"] = self.passed
@@ -164,8 +181,13 @@ def from_json(body: dict[str, Any]) -> Receipt:
         audit_seconds=float(body["audit_seconds"]),
         engine=str(body["engine"]),
         expected=tuple(body["expected"]),
-        checks=tuple(CheckResult(**check) for check in body["checks"]),
+        checks=tuple(_check(check) for check in body["checks"]),
         tables={name: TableState(**state) for name, state in body["tables"].items()},
         input_deliveries=tuple(InputDelivery(**delivery) for delivery in body["input_deliveries"]),
         freshness=tuple(FeedFreshness(**feed) for feed in body["freshness"]),
     )
+
+
+def _check(body: dict[str, Any]) -> CheckResult:
+    acceptance = body.get("acceptance")
+    return CheckResult(**{**body, "acceptance": Acceptance(**acceptance) if acceptance else None})

@@ -18,6 +18,7 @@ from mallard.candidate import Candidate
 from mallard.errors import GateRefusedError, MallardError, NothingToDoError
 from mallard.settings import Settings
 from publishing import records
+from publishing.accept import acceptable_names
 from publishing.contents import connect
 from publishing.finish import finish
 from publishing.lock import link_lock, writer_lock
@@ -134,7 +135,7 @@ def publish(settings: Settings, candidate: Candidate, receipt: Receipt) -> Versi
             _refuse_unless_sound(candidate, receipt)
             _refuse_if_moved(settings, candidate)
             base = candidate.base_version
-            record = Record(receipt, "publishing", records.now())
+            record = Record(receipt, "publishing", records.now(), reason=_acceptances(receipt))
             changes = finish(settings, candidate, record, version_path(settings, base) if base else None)
             size = candidate.path.stat().st_size
             with link_lock(settings):
@@ -178,6 +179,7 @@ def _refuse_unless_sound(candidate: Candidate, receipt: Receipt) -> None:
         if ours != theirs
     ]
     problems += [f"{name} is expected and not on the receipt" for name in _missing_names(candidate, receipt)]
+    problems += [f"{name} cannot be accepted" for name in _wrongly_accepted(candidate, receipt)]
     if not receipt.tables:
         problems.append("the receipt names no table")
     if not candidate.path.exists():
@@ -197,6 +199,21 @@ def _missing_names(candidate: Candidate, receipt: Receipt) -> list[str]:
     from expectations.registry import expected_names
 
     return sorted(set(expected_names(candidate)) - set(receipt.expected))
+
+
+def _acceptances(receipt: Receipt) -> str:
+    """Who let which check pass and why: the reason that a publish which nobody had to decide has not."""
+    return "; ".join(
+        f"{check.name} accepted by {said.by}: {said.because}"
+        for check in receipt.accepted
+        if (said := check.acceptance)
+    )
+
+
+def _wrongly_accepted(candidate: Candidate, receipt: Receipt) -> list[str]:
+    """Acceptances of what no person can accept: the receipt was not made by ``publishing.accept``."""
+    accepted = {check.name for check in receipt.accepted}
+    return sorted(accepted - acceptable_names(candidate)) if accepted else []
 
 
 def _refuse_if_moved(settings: Settings, candidate: Candidate) -> None:

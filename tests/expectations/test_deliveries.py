@@ -72,8 +72,9 @@ def test_both_volume_checks_measure_the_same_and_only_one_blocks() -> None:
     ("rows", "expected"),
     [
         (1000, (False, False)),
-        (650, (False, False)),
-        (400, (True, False)),
+        (850, (False, False)),
+        (700, (True, False)),
+        (600, (True, True)),
         (50, (True, True)),
         (9000, (False, False)),
     ],
@@ -94,6 +95,16 @@ def test_day_under_test_is_never_part_of_what_it_is_measured_against(
         connection, {MONDAY - timedelta(weeks=week): count for week, count in enumerate(counts)}, new={MONDAY}
     )
     assert measure(connection, "volume_is_usual") == pytest.approx(20 / 1000)
+
+
+def test_campaign_in_two_of_the_weeks_makes_no_normal_day_suspect(
+    connection: duckdb.DuckDBPyConnection,
+) -> None:
+    counts = [1000, 3000, 3000, 1000, 1000]
+    deliver(
+        connection, {MONDAY - timedelta(weeks=week): count for week, count in enumerate(counts)}, new={MONDAY}
+    )
+    assert verdicts(measure(connection, "volume_is_usual")) == (False, False)
 
 
 def test_other_weekdays_do_not_count(connection: duckdb.DuckDBPyConnection) -> None:
