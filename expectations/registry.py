@@ -26,7 +26,7 @@ SUITES = HERE / "suites"
 THRESHOLDS = HERE / "thresholds.yml"
 DBT_PROJECT_FILE = HERE.parent / "dbt_project" / "dbt_project.yml"
 # Named, not found: a suite whose file is gone is an error, not a gate with fewer checks.
-SUITE_FILES = ("deliveries", "conservation", "facts", "marts")
+SUITE_FILES = ("deliveries", "conservation", "facts", "marts", "drift")
 
 # bad_rows: a condition on the rows of `table`, counted; all of a table share one scan.
 # rows: a query for the rows that are wrong, counted. value: a query for one number.
