@@ -37,11 +37,14 @@ def build(
 
     Raises:
         NothingToDoError: nothing was landed yet that a day could be published from.
+        SettingsError: a seed or a variable of the dbt project holds what it may not.
         MallardError: there is no space for the candidate, or dbt could not start.
     """
     from ingestion.landing import read_manifests
+    from mallard.rules import check_rules
     from publishing.versions import next_version
 
+    check_rules()
     manifests = read_manifests(settings)
     as_of = earliest_main_delivery(manifests)
     base = read_base(settings)

@@ -10,7 +10,9 @@ from pathlib import Path
 
 from mallard.candidate import Candidate
 from mallard.dbt_run import dbt_failures, invoke_dbt
+from mallard.errors import MallardError
 from mallard.prepare import Base, prepare
+from mallard.rules import check_rules
 from mallard.settings import Settings
 
 
@@ -37,7 +39,12 @@ def main() -> int:
 
 
 def prepare_empty_candidate(settings: Settings) -> Candidate:
-    """A candidate over a landing zone in which every table is empty."""
+    """A candidate over a landing zone in which every table is empty.
+
+    Raises:
+        SettingsError: a seed or a variable of the dbt project holds what it may not.
+    """
+    check_rules()
     settings.work.mkdir(parents=True, exist_ok=True)
     candidate = Candidate(
         path=settings.work / "candidate.duckdb",
@@ -65,4 +72,7 @@ def _report(candidate: Candidate, what: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except MallardError as error:
+        sys.exit(str(error))

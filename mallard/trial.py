@@ -33,10 +33,12 @@ def try_model(settings: Settings, model: str, *, limit: int, progress: Progress)
 
     Raises:
         NothingToDoError: nothing is published to try it on.
+        SettingsError: a seed or a variable of the dbt project holds what it may not.
         MallardError: there is no such model, or it does not run.
     """
     import duckdb
 
+    from mallard.rules import check_rules
     from publishing.copy import copy_file
     from publishing.versions import current_version
 
@@ -51,6 +53,7 @@ def try_model(settings: Settings, model: str, *, limit: int, progress: Progress)
     current = current_version(settings)
     if current is None:
         raise NothingToDoError("Nothing is published to try it on.", mend="mallard load --inbox DIR")
+    check_rules()
     copy = settings.work / "trial.duckdb"
     target = settings.work / "trial"
     copy_file(current.path, copy)
