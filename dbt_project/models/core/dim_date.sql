@@ -1,11 +1,25 @@
--- Every day that a fact or a promotion may point at: a year before the first one to a year after
--- as_of.
-with bounds as (
+-- Every day that a fact may point at, and a year before and after. What bots did and what was spent
+-- may lie before the days of the marts, or be all that there is.
+with days_of_facts as (
+
+    select dt from {{ ref('int_days') }}
+
+    union all
+
+    select dt from {{ ref('fct_sessions') }}
+
+    union all
+
+    select dt from {{ ref('fct_channel_spend') }}
+
+),
+
+bounds as (
 
     select
         min(dt) - 366 as first_dt,
         max(dt) + 366 as last_dt
-    from {{ ref('int_days') }}
+    from days_of_facts
 
 ),
 
