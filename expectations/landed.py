@@ -46,7 +46,9 @@ def make_new_relations(connection: duckdb.DuckDBPyConnection, new: Sequence[Mani
     """Make ``new_<feed>__<table>`` (its rows) and ``new_files_…`` (file, column) of each contract's table."""
     files = defaultdict(list)
     for manifest in new:
-        files[manifest.feed, manifest.table].append(str(manifest.data_path))
+        # A file that is gone is told by deliveries.files_hold_their_rows, not by every query that reads it.
+        if manifest.data_path.is_file():
+            files[manifest.feed, manifest.table].append(str(manifest.data_path))
     for (feed, table), contract in read_contracts().items():
         name = f"{feed}__{table}"
         types = {column.name: column.sql_type for column in contract.columns} | TECHNICAL_COLUMNS
