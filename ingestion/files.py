@@ -249,10 +249,13 @@ def _check_names(names: list[str]) -> None:
         seen[name.lower()] = name
 
 
-def csv_relation(path: Path, ending: str, *, delimiter: str = ",", keeps_misfits: bool = True) -> Relation:
+def csv_relation(
+    path: Path, ending: str, *, delimiter: str = ",", null_padding: bool = False, keeps_misfits: bool = True
+) -> Relation:
     """How to read a csv file: every field as text.
 
-    Rows with too many or too few fields go to the table ``rejected``, or fail the query.
+    Rows with too many or too few fields go to the table ``rejected``, or fail the query. With ``null_padding``
+    rows with too few are filled up with NULL.
     """
     names = csv_header(path, ending, delimiter)
     columns = ", ".join(f"'r{number}': 'VARCHAR'" for number in range(len(names)))
@@ -267,6 +270,9 @@ def csv_relation(path: Path, ending: str, *, delimiter: str = ",", keeps_misfits
         f"compression = '{compression_of(ending)}'",
         f"max_line_size = {LONGEST_CSV_ROW}",
     ]
+    if null_padding:
+        # DuckDB cannot pad rows that span lines where it reads in parallel.
+        options += ["null_padding = true", "parallel = false"]
     if keeps_misfits:
         options += ["store_rejects = true", "rejects_table = 'rejected'", "rejects_scan = 'rejected_scan'"]
     sql = f"select * from read_csv({', '.join(options)})"

@@ -18,6 +18,7 @@ from ingestion.files import (
     identifier,
     inspect,
     json_relation,
+    literal,
     parquet_relation,
 )
 
@@ -97,7 +98,14 @@ def unreadable(error: duckdb.Error) -> UnsoundError:
         )
     line = re.search(r"CSV Error on Line: (\d+)", said)
     if line and "Expected Number of Columns" in said:
-        return UnsoundError("A row has too many or too few fields.", line=int(line[1]), mend="mend that row")
+        # The row itself is quoted before the file's name, and may say anything.
+        files = re.findall(r"^\s*file = (.+)$", said, re.MULTILINE)
+        return UnsoundError(
+            "A row has too many or too few fields.",
+            found=files[-1] if files else "",
+            line=int(line[1]),
+            mend="mend that row; where rows may end early, say `null_padding: true` in the source's entry",
+        )
     for sign, summary, mend in _SIGNS:
         if sign in said:
             return UnsoundError(summary, mend=mend)
@@ -125,7 +133,14 @@ def _file(
     if ending == "parquet":
         return parquet_relation(connection, path), soundness
     if ending.startswith("csv"):
-        return csv_relation(path, ending, delimiter=source.delimiter, keeps_misfits=keeps_misfits), soundness
+        relation = csv_relation(
+            path,
+            ending,
+            delimiter=source.delimiter,
+            null_padding=source.null_padding,
+            keeps_misfits=keeps_misfits,
+        )
+        return relation, soundness
     if ending.startswith("jsonl"):
         return json_relation(connection, path, ending, decimals=decimals), soundness
     raise UnsoundError(
@@ -148,7 +163,7 @@ def make_views(
 ) -> None:
     """Give the connection a view per input, with the file's own columns and ``_row``, from 1.
 
-    Text files have text columns; Parquet files have their own types.
+    Text files have text columns; Parquet files have their own types. Texts that the entry calls missing are NULL.
 
     Raises:
         UnsoundError: a file is damaged.
@@ -156,12 +171,20 @@ def make_views(
     for name, path in inputs:
         relation, _ = _file(connection, source, path, [], keeps_misfits=False)
         columns = ", ".join(
-            f"r{number} as {identifier(column)}" for number, column in enumerate(relation.names)
+            f"{_without_missing(f'r{number}', kind, source)} as {identifier(column)}"
+            for number, (column, kind) in enumerate(zip(relation.names, relation.types, strict=True))
         )
         connection.execute(
             f"create or replace temp view {identifier(name)} as "
             f"select {columns}, row_number() over () as _row from ({relation.sql})"
         )
+
+
+def _without_missing(raw: str, found_type: str, source: Source) -> str:
+    if found_type == "VARCHAR":
+        for missing in source.missing_values:
+            raw = f"nullif({raw}, {literal(missing)})"
+    return raw
 
 
 def _check_columns(contract: Contract, relation: Relation, delimiter: str) -> None:

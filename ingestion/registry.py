@@ -28,7 +28,7 @@ READERS = ("inbox", "files", "package")
 
 _ENTRY_KEYS = {
     "description", "enabled", "reader", "path", "package", "extra", "inputs", "time_zone", "shop", "feeds", "delivery_day",
-    "delimiter", "missing_values", "allowed_bad_share", "tables",
+    "delimiter", "null_padding", "missing_values", "allowed_bad_share", "tables",
 }  # fmt: skip
 _TABLE_KEYS = {"sql", "paid_statuses", "allowed_bad_share"}
 
@@ -72,6 +72,7 @@ class Source:
     shop: Shop = field(default_factory=Shop)
     delivery_day: str | None = None
     delimiter: str = ","
+    null_padding: bool = False
     missing_values: tuple[str, ...] = ()
     tables: Mapping[tuple[str, str], TableEntry] = field(default_factory=dict)
 
@@ -82,8 +83,8 @@ class Source:
         """Changes with all that the entry says about how a table is read, not with where it lies."""
         entry = self.table(feed, table)
         said = [
-            self.reader, self.time_zone, self.shop.time_zone, self.delimiter, self.missing_values,
-            dict(self.inputs), self.delivery_day, entry.sql, entry.paid_statuses, entry.allowed_bad_share,
+            self.reader, self.time_zone, self.shop.time_zone, self.delimiter, self.null_padding,
+            self.missing_values, dict(self.inputs), self.delivery_day, entry.sql, entry.paid_statuses, entry.allowed_bad_share,
         ]  # fmt: skip
         return hashlib.sha256(json.dumps(said, default=str).encode()).hexdigest()[:12]
 
@@ -221,6 +222,7 @@ class _Reader:
             shop=Shop(self._zone((*at, "shop", "time_zone"), name, shop.get("time_zone")), currency),
             delivery_day=entry.get("delivery_day"),
             delimiter=str(entry.get("delimiter") or ","),
+            null_padding=self._null_padding((*at, "null_padding"), entry.get("null_padding", False)),
             missing_values=tuple(str(value) for value in entry.get("missing_values") or ()),
             tables=tables,
         )
@@ -292,6 +294,13 @@ class _Reader:
                 found=str(zone),
             ) from None
         return str(zone)
+
+    def _null_padding(self, at: tuple[str, ...], given: Any) -> bool:
+        if not isinstance(given, bool):
+            raise self.wrong(
+                at, "null_padding is neither on nor off.", expected="true or false", found=str(given)
+            )
+        return given
 
     def _share(self, at: tuple[str, ...], share: Any) -> float | None:
         if share is None:

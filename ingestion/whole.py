@@ -87,15 +87,9 @@ def _delivery_day(settings: Settings, source: Source, inputs: tuple[tuple[str, P
             make_views(connection, source, inputs)
             rows = connection.execute(source.delivery_day or "").fetchall()
     except duckdb.Error as error:
-        problem = unreadable(error)
-        raise DeliveryRefusedError(
-            f"The source {source.name} was refused: {problem.summary}", found=problem.found, where=where
-        ) from None
+        raise _refused(source, unreadable(error), where) from None
     except UnsoundError as problem:
-        raise DeliveryRefusedError(
-            f"The source {source.name} was refused: {problem.summary}",
-            expected=problem.expected, found=problem.found, where=where, mend=problem.mend,
-        ) from None  # fmt: skip
+        raise _refused(source, problem, where) from None
     newest = rows[0][0] if rows else None
     if not isinstance(newest, dt.date):
         raise DeliveryRefusedError(
@@ -109,3 +103,13 @@ def _delivery_day(settings: Settings, source: Source, inputs: tuple[tuple[str, P
     aware = newest if newest.tzinfo else newest.replace(tzinfo=zoneinfo.ZoneInfo(source.time_zone))
     shop = settings.with_shop(time_zone=source.shop.time_zone, currency=None)
     return aware.astimezone(zoneinfo.ZoneInfo(shop.time_zone)).date()
+
+
+def _refused(source: Source, problem: UnsoundError, where: str) -> DeliveryRefusedError:
+    return DeliveryRefusedError(
+        f"The source {source.name} was refused: {problem.summary}",
+        expected=problem.expected,
+        found=problem.found,
+        where=f"{where}, line {problem.line}" if problem.line else where,
+        mend=problem.mend,
+    )

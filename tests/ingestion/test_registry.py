@@ -37,9 +37,11 @@ def registry(tmp_path: Path, settings: Settings, text: str) -> Settings:
     return replace(settings, sources_file=path)
 
 
-def test_the_registry_that_is_shipped_has_its_three_sources(settings: Settings) -> None:
+def test_the_registry_that_is_shipped_has_its_sources(settings: Settings) -> None:
     sources = read_registry(settings)
-    assert list(sources) == ["inbox", "online_retail", "complete_journey"]
+    assert list(sources) == [
+        "inbox", "online_retail", "complete_journey", "fuzzy_factory", "attribution_playbook",
+    ]  # fmt: skip
     assert [source.name for source in choose_sources(settings)] == ["inbox"]
     assert sources["online_retail"].shop.currency == "GBP"
     assert sources["complete_journey"].shop.time_zone == "America/New_York"
@@ -65,6 +67,7 @@ def test_the_registry_that_is_shipped_has_its_three_sources(settings: Settings) 
             "not a share",
             12,
         ),
+        ("    delivery_day:", "    null_padding: often\n    delivery_day:", "neither on nor off", 9),
     ],
 )
 def test_a_wrong_entry_is_refused_with_its_line(

@@ -248,6 +248,78 @@ def test_adding_a_source_is_one_entry(tmp_path: Path, settings: Settings) -> Non
     ]  # fmt: skip
 
 
+def test_missing_values_are_null_in_the_sql_of_an_entry(tmp_path: Path, settings: Settings) -> None:
+    (tmp_path / "sales.csv").write_text(
+        "id;sold_at;member;till\n1;2025-07-01 02:30:00;NULL;a\n2;2025-07-01 02:31:00;7;NULL\n"
+    )
+    (tmp_path / "goods.jsonl").write_text('{"code": "007", "label": "NULL"}\n')
+    registry = tmp_path / "sources.yml"
+    registry.write_text(
+        OWN.format(path=tmp_path)
+        .replace("member as customer_id", "coalesce(member, 'till ' || till) as customer_id")
+        .replace("label as product_name", "coalesce(label, 'Product ' || code) as product_name")
+    )
+    inbox = Inbox(tmp_path, replace(settings, sources_file=registry))
+    assert inbox.land(source="till").refused == []
+    assert inbox.landed("orders/orders", "order_id, customer_id, till", source="till") == [
+        ("1", "till a", "a"), ("2", "7", None),
+    ]  # fmt: skip
+    assert inbox.landed("orders/products", "product_name", source="till") == [("Product 007",)]
+
+
+def test_rows_that_end_early_are_filled_up_where_the_entry_says_so(
+    tmp_path: Path, settings: Settings
+) -> None:
+    (tmp_path / "sales.csv").write_text(
+        'id;sold_at;member;till\n1;2025-07-01 02:30:00\n\n2;2025-07-01 02:31:00;7\n"3\nb";2025-07-01 02:32:00;8;"a\nb"\n'
+    )
+    (tmp_path / "goods.jsonl").write_text('{"code": "007", "label": "Tea"}\n')
+    registry = tmp_path / "sources.yml"
+    registry.write_text(OWN.format(path=tmp_path))
+    inbox = Inbox(tmp_path, replace(settings, sources_file=registry))
+    with pytest.raises(MallardError, match="too many or too few fields") as caught:
+        inbox.land(source="till")
+    assert "null_padding: true" in caught.value.mend
+    assert caught.value.found.endswith("sales.csv")
+    assert caught.value.where.endswith("line 2")
+    registry.write_text(
+        OWN.format(path=tmp_path).replace("    delimiter", "    null_padding: true\n    delimiter")
+    )
+    assert inbox.land(source="till").refused == []
+    assert inbox.landed("orders/orders", "order_id, customer_id, till, _row", source="till") == [
+        ("1", None, None, 1), ("2", "7", None, 2), ("3\nb", "8", "a\nb", 3),
+    ]  # fmt: skip
+    # A row with too many fields is none that ends early.
+    (tmp_path / "sales.csv").write_text("id;sold_at;member;till\n1;2025-07-01 02:30:00;7;a;b\n")
+    with pytest.raises(MallardError, match="too many or too few fields"):
+        inbox.land(source="till")
+
+
+def test_an_inbox_fills_up_early_ends_only_where_its_entry_says_so(
+    tmp_path: Path, settings: Settings
+) -> None:
+    entry = "sources:\n  inbox:\n    enabled: true\n    reader: inbox\n    feeds: [orders]\n    allowed_bad_share: 0.5\n"
+    registry = tmp_path / "sources.yml"
+    root = tmp_path / "inbox"
+    root.mkdir()
+    settings = replace(settings, sources_file=registry)
+    inbox = Inbox(root, replace(settings, home=tmp_path / "strict"))
+    inbox.write(
+        "orders/orders",
+        "order_id,ordered_at,status,currency,device\n1,2025-11-11,paid,USD\n\n2,2025-11-11,paid,EUR,app\n"
+        "3,2025-11-11,paid,USD,app,x\n4,2025-11-11,lost,USD\n5,2025-11-11,paid,USD\n",
+    )
+    registry.write_text(entry.replace("0.5", "0.8"))
+    assert inbox.one().rows_landed == 1
+    inbox = Inbox(root, settings)
+    registry.write_text(entry + "    null_padding: true\n")
+    assert inbox.one().rows_landed == 3
+    assert inbox.landed("orders/orders", "order_id, device, _row") == [
+        ("1", None, 1), ("2", "app", 2), ("5", None, 5),
+    ]  # fmt: skip
+    assert [line for _, _, line in inbox.quarantine("orders/orders")] == [5, 6]
+
+
 def test_an_inbox_may_have_columns_of_its_own_by_a_projection(tmp_path: Path, settings: Settings) -> None:
     registry = tmp_path / "sources.yml"
     registry.write_text(
