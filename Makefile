@@ -9,7 +9,7 @@ export DBT_SEND_ANONYMOUS_USAGE_STATS := false
 export SCARF_ANALYTICS := false
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types unit sql-tests up env docs clean
+.PHONY: help setup demo test lint types unit sql-tests up env docs answers clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -53,6 +53,9 @@ env: setup ## Write .env with generated secrets for docker compose
 
 docs: setup ## dbt's documentation of every table, in var/docs
 	@$(BIN)/python -m mallard.docs
+
+answers: setup ## Write the answers in docs/bi.md anew, from the published warehouse (after make demo)
+	@$(BIN)/python -m mallard.answers
 
 clean: ## Remove the environment (data in var/ stays)
 	rm -rf $(VENV)

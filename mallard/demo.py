@@ -6,11 +6,10 @@ import os
 import shutil
 import time
 from datetime import date, timedelta
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mallard.errors import MallardError
-from mallard.settings import CHECKOUT, Settings, from_environment
+from mallard.settings import Settings, from_environment
 
 if TYPE_CHECKING:
     from mallard.progress import Progress
@@ -63,6 +62,7 @@ def clear_home(settings: Settings) -> None:
 def run_demo(*, days: int, users: int, seed: int, progress: Progress) -> None:
     """Simulate, run the DAGs, show. Starts from an empty home each time."""
     from mallard.airflow.demo import run_dags
+    from mallard.closing import show_closing
     from simulator.shop import simulate
 
     began = time.monotonic()
@@ -79,54 +79,4 @@ def run_demo(*, days: int, users: int, seed: int, progress: Progress) -> None:
         progress=progress,
     )
     run_dags(settings, FIRST_DAY, FIRST_DAY + timedelta(days=days - 1), settings.inbox, progress)
-    show_demo(settings, time.monotonic() - began)
-
-
-def show_demo(settings: Settings, seconds: float) -> None:
-    """The demo's closing table."""
-    from rich.console import Console
-
-    from mallard.show import make_table, published_figures
-    from publishing.versions import list_publishes
-
-    figures = published_figures(settings)
-    publish = next(line for line in list_publishes(settings) if line.is_live)
-    deliveries, landed, quarantined, duplicates = figures["audit"]
-    gmv, orders, conversion, uv, spend = figures["shop"]
-    rows: list[tuple[str, Any]] = [
-        ("days loaded", deliveries),
-        ("rows landed", landed),
-        ("rows quarantined", quarantined),
-        ("exact duplicates dropped", duplicates),
-        ("checks run", publish.checks),
-        ("checks that warned", publish.warnings),
-        ("GMV", f"{settings.currency} {gmv:,.2f}"),
-        ("paid orders", orders),
-        ("UV per day", round(uv)),
-        ("conversion rate", _percent(conversion)),
-        ("spend per buyer", f"{settings.currency} {spend:,.2f}" if spend else ""),
-        ("retention after 1 day", _percent(figures["retention"].get(1))),
-        ("retention after 7 days", _percent(figures["retention"].get(7))),
-        ("repurchase rate, 30 days", _percent(figures["repurchase"])),
-        *[(f"customers, {tier.replace('_', ' ')}", count) for tier, count in figures["tiers"]],
-    ]
-    console = Console(highlight=False, soft_wrap=True)
-    console.print()
-    console.print(
-        make_table(f"Published version {figures['version']}, up to {figures['as_of']}", ["", ""], rows)
-    )
-    console.print()
-    console.print(f"Done in {seconds:.0f} s. The warehouse: {relative(figures['path'])}")
-    home = "" if settings.home == CHECKOUT / "var" else f"MALLARD_HOME={relative(settings.home)} "
-    sql = "select dt, gmv, uv, conversion_rate from marts.gmv_daily order by dt desc limit 7"
-    console.print(f'Look further:  {home}.venv/bin/mallard query "{sql}"')
-    console.print(f"Start Airflow: {home}make up")
-
-
-def relative(path: Path) -> str:
-    """The path as a person in the checkout would type it."""
-    return os.path.relpath(path) if path.is_relative_to(Path.cwd()) else str(path)
-
-
-def _percent(share: float | None) -> str:
-    return "" if share is None else f"{share:.1%}"
+    show_closing(settings, time.monotonic() - began)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import sys
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from decimal import Decimal
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
@@ -36,7 +37,7 @@ def make_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[objec
     listed = [list(row) for row in rows]
     table = Table(title=title or None, title_justify="left", header_style="bold", box=None, pad_edge=False)
     for position, column in enumerate(columns):
-        is_number = any(isinstance(row[position], int | float) for row in listed)
+        is_number = any(isinstance(row[position], int | float | Decimal) for row in listed)
         table.add_column(column, justify="right" if is_number else "left")
     for row in listed:
         table.add_row(*[_text(value) for value in row])
@@ -48,7 +49,7 @@ def _text(value: object) -> str:
         return ""
     if isinstance(value, bool):
         return "yes" if value else "no"
-    if isinstance(value, int):
+    if isinstance(value, int | Decimal):
         return f"{value:,}"
     if isinstance(value, float):
         return f"{value:,.4f}"
@@ -252,59 +253,3 @@ def show_simulation(report: SimulationReport, out: Path) -> None:
     rows = sorted(report.rows.items())
     _console().print(make_table("", ["table", "rows"], rows))
     _console().print(f"Load it: mallard load --inbox {out}")
-
-
-def published_figures(settings: Settings) -> dict[str, Any]:
-    """The figures that the demo ends with, read from the published file."""
-    import duckdb
-
-    from publishing.versions import current_version
-
-    current = current_version(settings)
-    if current is None:
-        raise NothingToDoError("Nothing was published.", where=str(settings.published))
-    with duckdb.connect(str(current.path), read_only=True) as connection:
-        audit = connection.execute(
-            """
-            select
-                count(distinct delivery), sum(rows_landed)::bigint, sum(rows_quarantined)::bigint,
-                sum(rows_duplicate)::bigint
-            from ops.load_audit
-            """
-        ).fetchone()
-        shop = connection.execute(
-            """
-            select
-                sum(gmv), sum(orders)::bigint, sum(buyers)::double / nullif(sum(uv), 0),
-                sum(uv)::double / count(*), sum(gmv)::double / nullif(sum(buyers), 0)
-            from marts.gmv_daily
-            """
-        ).fetchone()
-        retention = connection.execute(
-            """
-            select day_n, sum(retained)::double / nullif(sum(cohort_size), 0)
-            from marts.retention
-            where is_mature and channel = 'all' and day_n in (1, 7)
-            group by day_n
-            order by day_n
-            """
-        ).fetchall()
-        repurchase = connection.execute(
-            """
-            select repurchase_rate from marts.repurchase
-            where window_days = 30 order by dt desc limit 1
-            """
-        ).fetchone()
-        tiers = connection.execute(
-            "select tier, count(*) from marts.customer_rfm group by tier order by tier"
-        ).fetchall()
-    return {
-        "version": current.version,
-        "as_of": current.as_of,
-        "path": current.path,
-        "audit": audit,
-        "shop": shop,
-        "retention": dict(retention),
-        "repurchase": repurchase[0] if repurchase else None,
-        "tiers": tiers,
-    }

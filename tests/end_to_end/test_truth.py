@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import io
 from typing import TYPE_CHECKING
 
+import duckdb
 import polars as pl
 import pytest
+from rich.console import Console
 
+from mallard.answers import PAGE, answer_query, read_answers
+from mallard.closing import show_closing
 from mallard.settings import Settings
+from publishing.versions import current_version
 from tests.end_to_end.shops import Shop, load, make_shop, published
 
 if TYPE_CHECKING:
@@ -41,6 +47,44 @@ def assert_equal(found: pl.DataFrame, expected: pl.DataFrame, keys: list[str]) -
     assert only_found.is_empty(), f"published\n{only_found}\ntrue\n{only_expected}"
     assert only_expected.is_empty(), f"not published\n{only_expected}"
     assert not expected.is_empty()
+
+
+def test_every_query_of_the_bi_page_runs(settings: Settings) -> None:
+    """docs/bi.md shows the answers of the demo; the columns are the same in every shop."""
+    current = current_version(settings)
+    with duckdb.connect(str(current.path), read_only=True) as connection:
+        for query, written in read_answers(PAGE.read_text()):
+            answered = answer_query(connection, query)
+            if not query.startswith("pivot"):
+                assert answered.splitlines()[0].split() == written.splitlines()[0].split(), query
+
+
+@pytest.mark.parametrize("width", [80, 100])
+def test_the_demos_last_screen_shows_what_was_published(settings: Settings, width: int) -> None:
+    console = Console(file=io.StringIO(), width=width)
+    show_closing(settings, 1, console)
+    lines = console.file.getvalue().splitlines()
+    assert len(lines) < 70
+    commands = lines.index("Next")
+    assert max(len(line.rstrip()) for line in lines[:commands]) <= width
+    shown = "\n".join(" ".join(line.split()) for line in lines)
+    day = published(settings, "select * from marts.gmv_daily order by dt desc limit 8")
+    gmv, before = float(day["gmv"][0]), float(day["gmv"][7])
+    assert f"GMV {gmv:,.2f} {before:,.2f} {gmv / before - 1:+.0%}" in shown
+    assert f"UV {day['uv'][0]:,} {day['uv'][7]:,}" in shown
+    for query in (
+        "select sum(retained) / sum(cohort_size) from marts.retention where channel = 'all' and day_n = 7 and is_mature",
+        "select repurchase_rate from marts.repurchase where window_days = 30 order by dt desc limit 1",
+        "select max(gmv_share) from marts.rfm_segments",
+    ):
+        assert f"{published(settings, query).item():.1%}" in shown
+    spends = """
+        select sum(margin - spend) / sum(spend) as roi from marts.channel_roi
+        where model in ('last_touch', 'markov') group by channel, model having sum(spend) > 0
+        order by sum(spend) desc limit 2
+    """
+    for roi in published(settings, spends)["roi"]:
+        assert f"{roi:+.0%}" in shown
 
 
 def test_days(shop: Shop, settings: Settings) -> None:

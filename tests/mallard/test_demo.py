@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from mallard.closing import show_closing
 from mallard.demo import MARK, clear_home
-from mallard.errors import MallardError
+from mallard.errors import MallardError, NothingToDoError
 from mallard.settings import Settings
 
 
@@ -26,3 +27,8 @@ def test_an_earlier_demo_is_cleared(settings: Settings) -> None:
     old.touch()
     clear_home(settings)
     assert not old.exists()
+
+
+def test_there_is_nothing_to_show_of_an_empty_home(settings: Settings) -> None:
+    with pytest.raises(NothingToDoError):
+        show_closing(settings, 1)
