@@ -49,7 +49,7 @@ def audit(settings: Settings, candidate: Candidate, progress: Progress) -> Recei
         SettingsError: the registry of checks cannot be read.
         GateRefusedError: there is no candidate to audit.
     """
-    from expectations.verdict import write_report
+    from expectations.verdict import data_docs_folder, drop_old_reports, write_report
 
     if not candidate.path.exists():
         raise GateRefusedError(
@@ -98,6 +98,11 @@ def audit(settings: Settings, candidate: Candidate, progress: Progress) -> Recei
     if not receipt.passed:
         record_refusal(settings, receipt)
     write_report(settings, receipt)
+    try:
+        judge.write_data_docs(data_docs_folder(settings, receipt))
+    except Exception as error:  # noqa: BLE001 - a page that cannot be drawn must not decide over a publish
+        progress.say(f"Data Docs could not be written: {say(error)}")
+    drop_old_reports(settings)
     return receipt
 
 

@@ -11,6 +11,7 @@ import logging
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 # Read when the library is imported.
 os.environ["GX_ANALYTICS_ENABLED"] = "false"
@@ -50,6 +51,7 @@ class Judge:
         self._context = gx.get_context(mode="ephemeral", project_config=config)
         source = self._context.data_sources.add_pandas("measurements")
         self._asset = source.add_dataframe_asset("profile")
+        self._validations: dict[str, gx.core.ExpectationSuiteValidationResult] = {}
 
     def judge(
         self, suite_name: str, checks: Sequence[Check], observed: Mapping[str, float]
@@ -64,9 +66,10 @@ class Judge:
         frame = pd.DataFrame([{check.name: observed[check.name] for check in checks}], dtype="float64")
         suite = gx.ExpectationSuite(name=suite_name, expectations=[expectation_of(check) for check in checks])
         # Validated on the batch, not through a stored definition: storing a suite costs as much as judging it.
-        # Booleans only: no value of the data is copied into results.
+        # The results hold the measured numbers; no value of the data itself is copied into them.
         batch = self._asset.add_batch_definition_whole_dataframe(suite_name).get_batch({"dataframe": frame})
-        outcome = batch.validate(suite, result_format="BOOLEAN_ONLY")
+        outcome = batch.validate(suite, result_format="BASIC")
+        self._validations[suite_name] = outcome
         judgements = {}
         for result in outcome.results:
             config = result.expectation_config
@@ -80,6 +83,12 @@ class Judge:
             judgements[config.meta["check"]] = Judgement(bool(result.success), error)
         return judgements
 
+    def write_data_docs(self, folder: Path) -> Path:
+        """Write the Data Docs of all suites that were judged; returns the first page."""
+        from expectations.data_docs import write_data_docs
+
+        return write_data_docs(self._validations, folder)
+
 
 def expectation_of(check: Check) -> gx.expectations.Expectation:
     """The expectation over a check's column of measurements."""
@@ -87,5 +96,7 @@ def expectation_of(check: Check) -> gx.expectations.Expectation:
         column=check.name,
         min_value=check.at_least,
         max_value=check.at_most,
-        meta={"check": check.name, "severity": check.severity, "reason": check.reason},
+        severity="critical" if check.severity == "block" else "warning",
+        description=f"{check.table}: {check.reason} Expected: {check.expected}.",
+        meta={"check": check.name},
     )

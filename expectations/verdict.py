@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import json
 import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,12 +22,27 @@ if TYPE_CHECKING:
 SHOWN_REFUSALS = 6
 SHOWN_WARNINGS = 6
 SHOWN_SQL = 400
+KEPT_REPORTS = 30
 _ORDER = {"errored": 0, "missing": 1, "failed": 2, "accepted": 3, "warned": 4, "passed": 5}
 
 
 def report_name(receipt: Receipt) -> str:
     """The file name of the page of a run's verdict."""
     return f"gate-{file_word(receipt.run_id)}.html"
+
+
+def data_docs_folder(settings: Settings, receipt: Receipt) -> Path:
+    """Where Great Expectations' pages of a run's verdict lie, beside its report."""
+    return (settings.reports / report_name(receipt)).with_suffix("")
+
+
+def drop_old_reports(settings: Settings) -> None:
+    """Remove the reports of the oldest runs beyond ``KEPT_REPORTS``."""
+    pages = sorted(settings.reports.glob("gate-*.html"), key=lambda path: path.stat().st_mtime)
+    for page in pages[:-KEPT_REPORTS]:
+        shutil.rmtree(page.with_suffix(""), ignore_errors=True)
+        page.with_suffix(".json").unlink(missing_ok=True)
+        page.unlink(missing_ok=True)
 
 
 def render_text(receipt: Receipt) -> str:
@@ -150,6 +166,7 @@ def render_page(receipt: Receipt) -> str:
         f"<td class=n>{feed.limit_hours:g}</td><td>{feed.state}</td></tr>"
         for feed in receipt.freshness
     )
+    page = html.escape(report_name(receipt).removesuffix(".html"))
     base = "nothing" if receipt.base_version is None else f"version {receipt.base_version}"
     return f"""<!doctype html>
 <html lang="en">
@@ -170,7 +187,7 @@ def render_page(receipt: Receipt) -> str:
 <h1 class="{"passed" if receipt.passed else "failed"}">{html.escape(headline(receipt))}</h1>
 <p>Run {html.escape(receipt.run_id)}, up to {receipt.as_of}, upon {base}; {len(receipt.input_deliveries)} new
 deliveries; code {html.escape(receipt.code_version)}; audited {receipt.audited_at} in {receipt.audit_seconds:g} s
-by {html.escape(receipt.engine)}.</p>
+by {html.escape(receipt.engine)}. <a href="{page}/index.html">Great Expectations' pages</a></p>
 <ul>{lost}</ul>
 <h2>Checks</h2>
 <table>

@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import re
 from datetime import date
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
-from expectations.verdict import render_page, render_text, render_verdict, write_report
+from expectations.registry import read_suites
+from expectations.verdict import (
+    KEPT_REPORTS,
+    drop_old_reports,
+    render_page,
+    render_text,
+    render_verdict,
+    write_report,
+)
 from mallard.settings import Settings
 from publishing.receipt import CheckResult, FeedFreshness, Receipt, TableState
 
@@ -122,3 +132,35 @@ def test_query_in_the_report_brings_the_tables_that_it_reads() -> None:
     page = render_page(make_receipt(check))
     assert "create or replace temp view new_channel_spend__channel_spend as" in page
     assert "feed = &#x27;channel_spend&#x27; and table_name = &#x27;channel_spend&#x27;" in page
+
+
+def test_data_docs_tell_each_suite_and_fetch_nothing(tmp_path: Path) -> None:
+    from expectations.judge import Judge
+
+    judge = Judge()
+    suites = [suite for suite in read_suites() if suite.name in {"facts", "marts"}]
+    for suite in suites:
+        numbers = {check.name: 0.0 for check in suite.checks}
+        judge.judge(suite.name, suite.checks, numbers | {"facts.orders_are_unique": 3.0})
+    index = judge.write_data_docs(tmp_path / "gate-run")
+    pages = {path.name: path.read_text() for path in index.parent.iterdir()}
+    assert pages.keys() == {"index.html", "facts.html", "marts.html"}
+    assert 'href="facts.html"' in pages["index.html"]
+    assert "facts.orders_are_unique" in pages["facts.html"]
+    assert "counts twice in every figure" in pages["facts.html"]
+    for page in pages.values():
+        assert not re.search(r'(src|href)="https?://', page)
+
+
+def test_reports_of_old_runs_go(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path)
+    for number in range(KEPT_REPORTS + 2):
+        for name in (f"gate-{number}.html", f"gate-{number}.json", f"gate-{number}/index.html"):
+            path = settings.reports / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text("")
+            os.utime(path, (number, number))
+    drop_old_reports(settings)
+    left = {path.name for path in settings.reports.iterdir()}
+    assert len(left) == 3 * KEPT_REPORTS
+    assert not left & {"gate-0", "gate-0.html", "gate-1.json"}
