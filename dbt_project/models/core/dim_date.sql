@@ -1,5 +1,5 @@
--- Every day that a fact may point at, and a year before and after. What bots did and what was spent
--- may lie before the days of the marts, or be all that there is.
+-- Every day that a fact may point at, and a year before and after. What bots did and what was
+-- spent may lie before the days of the marts, or be all that there is.
 with days_of_facts as (
 
     select dt from {{ ref('int_days') }}
