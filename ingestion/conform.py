@@ -11,7 +11,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ingestion.files import Relation, literal
-from ingestion.pii import hashed_as_by_name, hashed_sql, hmac_sql, looks_personal_sql
+from ingestion.pii import (
+    fingerprint_sql,
+    hashed_as_by_name,
+    hashed_sql,
+    hmac_sql,
+    is_hash_sql,
+    looks_personal_sql,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -39,7 +46,8 @@ class Staging:
     """How a delivery is staged: the query, and which staged columns become which landed ones.
 
     The staged table has ``c0`` … for the contract's columns, ``x0`` … for ``extras``, and ``_reason``,
-    ``_column``, ``_row_json`` (of bad rows), ``_is_set_aside``, ``_hash``, ``_position`` (or NULL).
+    ``_column``, ``_row_json`` and ``_fingerprint`` (of bad rows), ``_is_set_aside``, ``_hash``, ``_position``
+    (or NULL).
     """
 
     sql: str
@@ -55,14 +63,27 @@ class Dialect:
     paid_statuses: tuple[str, ...] = ()
 
 
-def stage(contract: Contract, relation: Relation, dialect: Dialect, *, may_hold_nul: bool = False) -> Staging:
-    """Build the query that stages a relation's rows by a contract."""
+def stage(
+    contract: Contract,
+    relation: Relation,
+    dialect: Dialect,
+    *,
+    may_hold_nul: bool = False,
+    may_hold_hashes: bool = False,
+) -> Staging:
+    """Build the query that stages a relation's rows by a contract.
+
+    Args:
+        may_hold_nul: texts may hold a NUL byte, which is judged.
+        may_hold_hashes: the rows were staged before: what is a hash already is not hashed again, and is out
+            of place where no personal data belong.
+    """
     at = {name: number for number, name in enumerate(relation.names)}
     known = {column.name for column in contract.columns}
     special = {"_row", "_set_aside"} if relation.format == "projection" else set()
     extras = tuple(name for name in relation.names if name not in known and name not in special)
 
-    raws, shown = _raws(contract, relation, dialect)
+    raws, shown = _raws(contract, relation, dialect, may_hold_hashes=may_hold_hashes)
     casts = []
     for number, column in enumerate(contract.columns):
         if column.name in at:
@@ -92,20 +113,27 @@ def stage(contract: Contract, relation: Relation, dialect: Dialect, *, may_hold_
                 and not column.is_pii
                 and not column.name.endswith("_id")
             ):
-                problems.append((looks_personal_sql(text), f"{column.name}_personal", column.name))
+                test = looks_personal_sql(text)
+                if may_hold_hashes:
+                    test = f"({test} or {is_hash_sql(text)})"
+                problems.append((test, f"{column.name}_personal", column.name))
     whens = " ".join(f"when {test} then {literal(reason)}" for test, reason, _ in problems)
     by_column = " ".join(
         f"when {literal(reason)} then {literal(name)}"
         for reason, name in {r: n for _, r, n in problems}.items()
     )
-    shown_row = ", ".join(f"{literal(name)}: {text}" for name, text in shown.items() if name not in special)
+    named = {name: f"{literal(name)}: {text}" for name, text in shown.items() if name not in special}
+    # The same row has the same fingerprint wherever its columns stand and whatever else is empty.
+    sorted_row = f"json_merge_patch('{{}}', to_json({{{', '.join(named[name] for name in sorted(named))}}}))"
+    fingerprint = fingerprint_sql(f"{sorted_row}::varchar", is_keyed=bool(contract.pii))
     columns = [f"c{number}" for number in range(len(casts))] + [f"x{number}" for number in range(len(extras))]
     sql = f"""
         select
             {", ".join(columns)},
             _reason,
             case _reason {by_column or "when '' then ''"} end as _column,
-            case when _reason is not null then to_json({{{shown_row}}})::varchar end as _row_json,
+            case when _reason is not null then to_json({{{", ".join(named.values())}}})::varchar end as _row_json,
+            case when _reason is not null then {fingerprint} end as _fingerprint,
             _is_set_aside,
             _hash,
             _position,
@@ -128,7 +156,9 @@ def stage(contract: Contract, relation: Relation, dialect: Dialect, *, may_hold_
     return Staging(sql, extras)
 
 
-def _raws(contract: Contract, relation: Relation, dialect: Dialect) -> tuple[list[str], dict[str, str]]:
+def _raws(
+    contract: Contract, relation: Relation, dialect: Dialect, *, may_hold_hashes: bool
+) -> tuple[list[str], dict[str, str]]:
     """Each source column as text (``t0`` …, NULL where it is missing), and how a bad row shows it.
 
     Personal data become hashes here, in the first step that streams over the file.
@@ -142,7 +172,9 @@ def _raws(contract: Contract, relation: Relation, dialect: Dialect) -> tuple[lis
         for missing in dialect.missing_values:
             text = f"nullif({text}, {literal(missing)})"
         hashed_as = column.hashed_as if column else hashed_as_by_name(name)
-        if hashed_as:
+        if hashed_as and may_hold_hashes:
+            text = f"case when {is_hash_sql(text)} then {text} else {hashed_sql(text, hashed_as)} end"
+        elif hashed_as:
             text = hashed_sql(text, hashed_as)
         elif contract.pii and column is None:
             text = f"case when {looks_personal_sql(text)} then {hmac_sql(text)} else {text} end"

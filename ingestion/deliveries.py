@@ -22,6 +22,7 @@ from mallard.errors import DeliveryRefusedError, NothingToDoError, SettingsError
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
 
+    from ingestion.manifest import Manifest
     from ingestion.registry import Source
     from mallard.settings import Settings
 
@@ -33,7 +34,8 @@ _UNFINISHED = (".tmp", ".part", ".partial")
 class Delivery:
     """One table's delivery of one day. ``inputs`` are its files by the name that the entry's SQL uses.
 
-    ``day`` is None, and ``problem`` set, where not even the day could be told.
+    ``day`` is None, and ``problem`` set, where not even the day could be told. ``landed`` is set where the
+    source has the file no more: what was landed and quarantined of it is landed again.
     """
 
     source: Source
@@ -42,6 +44,7 @@ class Delivery:
     day: dt.date | None
     inputs: tuple[tuple[str, Path], ...] = ()
     problem: DeliveryRefusedError | None = None
+    landed: Manifest | None = None
 
     @property
     def path(self) -> Path:

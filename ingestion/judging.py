@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ingestion.conform import expected_of
 from ingestion.files import UnsoundError
-from ingestion.tables import MISFIT, line_sql
+from ingestion.tables import line_sql
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -71,7 +71,7 @@ def _too_many(
         left join places on places.row_id = staged.rowid
         where _reason is not null and not _is_set_aside
         union all
-        select record, line, '{MISFIT}', '', null from misfits
+        select record, line, reason, '', null from misfits
         order by 1 limit 1
         """
     ).fetchall()[0]

@@ -80,6 +80,13 @@ def _land_one(writer: Writer, delivery: Delivery, report: LandingReport, progres
     report.landed.append(manifest)
     if news := writer.news(manifest):
         progress.say(f"{delivery.name}: new columns, landed as text and not used yet: {', '.join(news)}")
+    if manifest.rows_mended:
+        progress.say(f"{delivery.name}: {manifest.rows_mended:,} rows landed as they were mended")
+    if manifest.mends_unmatched:
+        progress.say(
+            f"{delivery.name}: {manifest.mends_unmatched:,} mends found no bad row that holds what it held when it "
+            "was mended, and were not used: the file or the rules have changed since"
+        )
     if manifest.rows_quarantined:
         reasons = ", ".join(f"{reason} {rows:,}" for reason, rows in manifest.quarantine_reasons.items())
         progress.say(f"{delivery.name}: {manifest.rows_quarantined:,} rows to the quarantine ({reasons})")

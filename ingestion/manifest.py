@@ -29,6 +29,7 @@ class Manifest:
 
     ``first_day`` and ``last_day`` are UTC days of the partition column. ``delivered_at`` is when it landed.
     ``source_stamp`` (size and times of the source's files) only saves hashing a file that nobody touched.
+    ``rows_mended`` were bad in the source and landed as they were mended; ``mends_unmatched`` found no row.
     """
 
     feed: str
@@ -51,6 +52,8 @@ class Manifest:
     source_file: str = ""
     source_stamp: str = ""
     hash_key_id: str = ""
+    rows_mended: int = 0
+    mends_unmatched: int = 0
     path: Path = field(default=Path(), compare=False)
 
     @property

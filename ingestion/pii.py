@@ -68,6 +68,16 @@ def hmac_sql(text: str) -> str:
     return f"sha256(getvariable('pii_outer') || {inner})"
 
 
+def is_hash_sql(text: str) -> str:
+    """SQL that tells what ``hmac_sql`` has made."""
+    return f"regexp_full_match({text}, '[0-9a-f]{{64}}')"
+
+
+def fingerprint_sql(text: str, *, is_keyed: bool) -> str:
+    """SQL for what a row is known by when it comes again; keyed where the row may be personal."""
+    return f"left({hmac_sql(text) if is_keyed else f'sha256({text})'}, 32)"
+
+
 def hashed_sql(text: str, hashed_as: str) -> str:
     """SQL for the keyed hash of a value's uniform writing."""
     return hmac_sql(normalised_sql(text, hashed_as))

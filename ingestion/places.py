@@ -17,6 +17,7 @@ from ingestion.files import (
     file_literal,
     literal,
 )
+from ingestion.pii import fingerprint_sql
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,9 +30,12 @@ if TYPE_CHECKING:
 # `line` physical lines from 1. `places` is empty where row and line follow from `row_id` by counting.
 TABLES = {
     "places": "(row_id bigint, record bigint, line bigint)",
-    "misfits": "(record bigint, line bigint, start bigint, text varchar)",
-    "unreadable": "(row_id bigint, text varchar)",
+    "misfits": "(record bigint, line bigint, start bigint, text varchar, fingerprint varchar, reason varchar)",
+    "unreadable": "(row_id bigint, text varchar, fingerprint varchar)",
 }
+
+MISFIT = "wrong_number_of_fields"
+UNREADABLE = "unreadable_line"
 
 # No text holds these four characters in a row, so every line is one field.
 _NO_DELIMITER = "\x1f\x1e\x1f\x1e"
@@ -46,10 +50,10 @@ _BROKEN = {
 }
 
 
-def take_misfits(connection: duckdb.DuckDBPyConnection, *, with_text: bool) -> int:
+def take_misfits(connection: duckdb.DuckDBPyConnection, *, is_personal: bool) -> int:
     """Move the csv rows with too many or too few fields of the file just read into ``misfits``; how many.
 
-    Without ``with_text`` what they say is forgotten: it may be personal.
+    Where they may be personal, what they say is forgotten but for a keyed fingerprint.
 
     Raises:
         UnsoundError: a row is broken so that the rows after it cannot be trusted.
@@ -68,11 +72,13 @@ def take_misfits(connection: duckdb.DuckDBPyConnection, *, with_text: bool) -> i
             )
     if not found:
         return 0
-    text = "ltrim(any_value(csv_line), chr(10) || chr(13))" if with_text else "null"
+    text = "ltrim(any_value(csv_line), chr(10) || chr(13))"
     connection.execute(
         f"""
         insert into misfits
-        select null, min(line), line_byte_position - 1, {text}
+        select
+            null, min(line), line_byte_position - 1,
+            {"null" if is_personal else text}, {fingerprint_sql(text, is_keyed=is_personal)}, {literal(MISFIT)}
         from rejected
         group by line_byte_position
         """
@@ -118,13 +124,24 @@ def place_rows(
 
 
 def read_unreadable(
-    connection: duckdb.DuckDBPyConnection, path: Path, ending: str, soundness: Soundness, reason: str
+    connection: duckdb.DuckDBPyConnection,
+    path: Path,
+    ending: str,
+    soundness: Soundness,
+    reason: str,
+    *,
+    is_personal: bool,
 ) -> None:
-    """Fill ``unreadable`` with the text of the JSON lines that have that reason, where their line is known."""
+    """Fill ``unreadable`` with the text of the JSON lines that have that reason, where their line is known.
+
+    Where they may be personal, with nothing of them but a keyed fingerprint.
+    """
+    text = "null" if is_personal else "physical.text"
+    fingerprint = fingerprint_sql("physical.text", is_keyed=is_personal)
     connection.execute(
         f"""
         insert into unreadable
-        select bad.row_id, physical.text
+        select bad.row_id, {text}, {fingerprint}
         from (
             select staged.rowid as row_id, case when has_places then line else staged.rowid + 1 end as line
             from staged
@@ -182,7 +199,7 @@ def _count_lines(
     connection.execute(
         f"""
         create or replace temp table misfits as
-        select physical.record - {header} as record, physical.line, misfits.start, misfits.text
+        select (physical.record - {header})::bigint as record, physical.line, misfits.* exclude (record, line)
         from misfits
         asof left join (select * from physical where not is_blank) as physical on misfits.start <= physical.start
         """

@@ -2,7 +2,7 @@
 
 ``staged`` has the rows, ``doubles`` the row ids of exact duplicates that are dropped, ``misfits`` the csv rows
 with too many or too few fields, ``unreadable`` the JSON lines that are no objects, ``places`` where rows stand
-in a text file (empty where that follows from counting).
+in a text file (empty where that follows from counting), ``mended`` the rows that a mend has changed.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ingestion.files import identifier, literal
+from ingestion.places import UNREADABLE
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,8 +24,7 @@ if TYPE_CHECKING:
 _KEPT = "staged.rowid not in (select row_id from doubles)"
 _PLACED = "staged left join places on places.row_id = staged.rowid"
 
-MISFIT = "wrong_number_of_fields"
-UNREADABLE = "unreadable_line"
+REFUSED = ".refused"
 
 
 def quarantine_path(settings: Settings, delivery: Delivery) -> Path:
@@ -38,6 +38,11 @@ def quarantine_path(settings: Settings, delivery: Delivery) -> Path:
     )
 
 
+def refused_path(settings: Settings, delivery: Delivery) -> Path:
+    """Where the bad rows of a delivery are kept that was refused as a whole: they are not in the load audit."""
+    return quarantine_path(settings, delivery).with_suffix(REFUSED)
+
+
 def partition_sql(contract: Contract) -> str:
     """The UTC day of a staged row's partition column, NULL for tables that are delivered whole."""
     for number, column in enumerate(contract.columns):
@@ -49,7 +54,7 @@ def partition_sql(contract: Contract) -> str:
 def line_sql(opened: Opened) -> str:
     """Where a staged row stands: its physical line in a text file (NULL if it cannot be told), else its row."""
     if not opened.is_text:
-        return "coalesce(_position, staged.rowid + 1)"
+        return "coalesce(places.line, _position, staged.rowid + 1)"
     header = 1 if opened.relation.format == "csv" else 0
     # Where nothing had to be placed, every record is a line.
     return f"case when places.row_id is null then staged.rowid + 1 + {header} else places.line end"
@@ -62,7 +67,7 @@ def reasons_sql() -> str:
         from (
             select _reason as reason from staged where _reason is not null and {_KEPT}
             union all
-            select '{MISFIT}' from misfits
+            select reason from misfits
         )
         group by reason
         order by 2 desc, reason
@@ -136,7 +141,8 @@ def _incomplete(contract: Contract, relation: Relation, delimiter: str) -> str:
 def quarantine_sql(delivery: Delivery, contract: Contract, line: str) -> str:
     """The bad rows, with why, and where they stand (``line`` of ``line_sql``).
 
-    A line that could not be split is kept as it is, unless the table holds personal data.
+    A line that could not be split is kept as it is, unless the table holds personal data. ``fingerprint`` is
+    what a mend knows the row by: of what the source holds, before ``mend`` (as JSON) changed it.
     """
     whole = "null" if contract.pii else "to_json({'_line': text})::varchar"
     fixed = f"""
@@ -147,7 +153,7 @@ def quarantine_sql(delivery: Delivery, contract: Contract, line: str) -> str:
     """
     file = literal(str(delivery.path))
     return f"""
-        select * exclude (position)
+        select *
         from (
             select
                 {fixed},
@@ -156,11 +162,16 @@ def quarantine_sql(delivery: Delivery, contract: Contract, line: str) -> str:
                 case when _reason = '{UNREADABLE}' then {whole} else _row_json end as row_json,
                 {file} as source_file,
                 {line} as line,
-                coalesce(_position, places.record, staged.rowid + 1) as position,
-            from {_PLACED} left join unreadable on unreadable.row_id = staged.rowid
+                coalesce(_position, places.record, staged.rowid + 1) as row_number,
+                coalesce(mended.fingerprint, unreadable.fingerprint, _fingerprint) as fingerprint,
+                mended.mend as mend,
+                _is_set_aside as is_set_aside,
+            from {_PLACED}
+            left join unreadable on unreadable.row_id = staged.rowid
+            left join mended on mended.row_id = staged.rowid
             where _reason is not null and {_KEPT}
             union all
-            select {fixed}, '{MISFIT}', null, {whole}, {file}, line, record from misfits
+            select {fixed}, reason, null, {whole}, {file}, line, record, fingerprint, null, false from misfits
         )
-        order by position
+        order by row_number
     """

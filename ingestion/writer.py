@@ -21,17 +21,21 @@ from ingestion.contract import read_contracts
 from ingestion.files import UnsoundError, content_hash, literal
 from ingestion.judging import Facts, judge
 from ingestion.manifest import Manifest, manifest_path, read_manifest, replacing, write_manifest
+from ingestion.mending import TABLES as MENDING_TABLES
+from ingestion.mending import Applied, apply_mends
+from ingestion.mends import Mends, read_mends
 from ingestion.pii import key_id, set_key
-from ingestion.places import TABLES, place_rows, read_unreadable, take_misfits
+from ingestion.places import TABLES, UNREADABLE, place_rows, read_unreadable, take_misfits
 from ingestion.reading import Opened, open_delivery, unreadable
+from ingestion.rebuilding import check_whole, open_landed, restore_places
 from ingestion.tables import (
-    UNREADABLE,
     landed_sql,
     line_sql,
     partition_sql,
     quarantine_path,
     quarantine_sql,
     reasons_sql,
+    refused_path,
 )
 from mallard.errors import DeliveryRefusedError, MallardError
 
@@ -46,16 +50,39 @@ if TYPE_CHECKING:
 # Enough for some millions of rows at once; what does not fit spills.
 _MOST_MEMORY = 2 << 30
 
+# Bad rows kept of a delivery that is refused: more than anybody mends by hand.
+_MOST_REFUSED = 100_000
+
 
 @dataclass(frozen=True)
 class Staged:
-    """A delivery that is staged and judged, ready to be written."""
+    """A delivery that is staged and mended, ready to be judged and written. ``share`` is allowed to be bad."""
 
+    contract: Contract
     opened: Opened
     extras: tuple[str, ...]
     facts: Facts
+    share: float
     bytes_hash: str
     stamp: str
+    mends: Mends
+    applied: Applied
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What landing would make of a delivery.
+
+    ``still_bad`` are mended rows that are bad all the same (row, line, reason); ``unmatched`` the numbers of
+    the mends that found no row.
+    """
+
+    rows_in: int
+    rows_bad: int
+    is_refused: bool
+    rows_mended: int
+    unmatched: tuple[int, ...]
+    still_bad: tuple[tuple[int, int | None, str], ...]
 
 
 class Writer:
@@ -83,7 +110,7 @@ class Writer:
         )
         self.connection.execute("set TimeZone = 'UTC'")
         set_key(self.connection, self.settings.hash_key)
-        for table, columns in {**TABLES, "doubles": "(row_id bigint)"}.items():
+        for table, columns in {**TABLES, **MENDING_TABLES, "doubles": "(row_id bigint)"}.items():
             self.connection.execute(f"create temp table {table} {columns}")
         return self
 
@@ -100,12 +127,21 @@ class Writer:
         if (
             old is None
             or old.contract_version != contract.version
-            or old.entry_hash != self._entry_hash(delivery, contract)
+            or old.entry_hash != self._entry_hash(delivery, contract, self._mends(delivery))
             or not old.data_path.exists()
         ):
             return None
+        if delivery.landed and self._quarantined(delivery) != old.rows_quarantined:
+            return None
         stamp = _stamp(delivery)
         return old if stamp == old.source_stamp or self._hash(delivery, stamp) == old.content_hash else None
+
+    def _quarantined(self, delivery: Delivery) -> int:
+        path = quarantine_path(self.settings, delivery)
+        if not path.exists():
+            return 0
+        rows = self.connection.execute("select count(*) from read_parquet(?)", [str(path)])
+        return int(rows.fetchall()[0][0])
 
     def news(self, manifest: Manifest) -> list[str]:
         """Columns beyond the contract that no other landed delivery of this table and source has had."""
@@ -126,28 +162,88 @@ class Writer:
             DeliveryRefusedError: nothing of it was landed, and what was landed before stays.
             OSError: the landing zone cannot be written.
         """
-        contract = self.contracts[delivery.feed, delivery.table]
-        entry = delivery.source.table(delivery.feed, delivery.table)
-        stamp = _stamp(delivery)
         try:
-            bytes_hash = self._hash(delivery, stamp)
-            opened = open_delivery(self.connection, delivery, contract)
-            dialect = Dialect(delivery.source.time_zone, delivery.source.missing_values, entry.paid_statuses)
-            staging = stage(contract, opened.relation, dialect, may_hold_nul=opened.may_hold_nul)
-            facts = self._stage(staging.sql, delivery, contract, opened)
-            _check_untouched(delivery, stamp)
-            share = contract.allowed_bad_share if entry.allowed_bad_share is None else entry.allowed_bad_share
-            judge(self.connection, contract, share, facts, opened)
-            if facts.has_doubles:
-                self._find_duplicates(len(contract.columns), len(staging.extras))
-            staged = Staged(opened, staging.extras, facts, bytes_hash, stamp)
-            return self._write(delivery, contract, staged)
+            staged = self._prepare(delivery)
+            try:
+                judge(self.connection, staged.contract, staged.share, staged.facts, staged.opened)
+            except UnsoundError as error:
+                if staged.facts.bad:
+                    error.mend = self._keep_refused(delivery, staged)
+                raise
+            if delivery.landed:
+                check_whole(self.connection, staged.contract)
+            return self._write(delivery, staged)
         except UnsoundError as error:
-            # What DuckDB set apart of this file must not be taken for the next one's.
-            self.connection.execute("drop table if exists rejected; drop table if exists rejected_scan")
-            raise _refusal(delivery, error) from None
+            raise self._refused(delivery, error) from None
         finally:
             self._clean()
+
+    def check(self, delivery: Delivery) -> Checked:
+        """What landing a delivery would make of it now, with its mends; nothing is written.
+
+        Raises:
+            DeliveryRefusedError: its file cannot be read.
+        """
+        try:
+            staged = self._prepare(delivery)
+            facts, bad = staged.facts, quarantine_sql(delivery, staged.contract, line_sql(staged.opened))
+            return Checked(
+                facts.rows_in,
+                facts.bad,
+                is_refused=facts.bad > round(staged.share * facts.rows_in, 6),
+                rows_mended=self._rows_mended() if staged.applied.rows else 0,
+                unmatched=staged.applied.unmatched,
+                still_bad=tuple(
+                    self.connection.execute(
+                        f"select row_number, line, reason from ({bad}) where mend is not null limit 20"
+                    ).fetchall()
+                ),
+            )
+        except UnsoundError as error:
+            raise self._refused(delivery, error) from None
+        finally:
+            self._clean()
+
+    def _refused(self, delivery: Delivery, error: UnsoundError) -> DeliveryRefusedError:
+        # What DuckDB set apart of this file must not be taken for the next one's.
+        self.connection.execute("drop table if exists rejected; drop table if exists rejected_scan")
+        return _refusal(delivery, error)
+
+    def _prepare(self, delivery: Delivery) -> Staged:
+        """Stage a delivery and mend it: all that comes before judging.
+
+        Raises:
+            UnsoundError: its file cannot be read.
+        """
+        contract = self.contracts[delivery.feed, delivery.table]
+        entry = delivery.source.table(delivery.feed, delivery.table)
+        mends, landed = self._mends(delivery), delivery.landed
+        stamp = _stamp(delivery)
+        bytes_hash = self._hash(delivery, stamp)
+        if landed:
+            opened = open_landed(self.connection, self.settings, delivery, contract, landed, self.key_id)
+        else:
+            opened = open_delivery(self.connection, delivery, contract)
+        dialect = Dialect(delivery.source.time_zone, delivery.source.missing_values, entry.paid_statuses)
+        staging = stage(
+            contract,
+            opened.relation,
+            dialect,
+            may_hold_nul=opened.may_hold_nul,
+            may_hold_hashes=landed is not None,
+        )
+        facts = self._stage(staging.sql, delivery, contract, opened)
+        applied = Applied(unmatched=tuple(range(len(mends.rows))))
+        if mends.rows and facts.bad:
+            self.dirty.update(MENDING_TABLES)
+            applied = apply_mends(self.connection, contract, opened.relation, dialect, mends)
+            facts = self._count(contract)
+        if not landed:
+            _check_untouched(delivery, stamp)
+        if facts.has_doubles:
+            self._find_duplicates(len(contract.columns), len(staging.extras))
+        share = contract.allowed_bad_share if entry.allowed_bad_share is None else entry.allowed_bad_share
+        return Staged(contract, opened, staging.extras, facts, share, bytes_hash, stamp, mends, applied)
 
     def _clean(self) -> None:
         """Leave nothing of a delivery behind; emptying tables that are empty already costs, so it is not done."""
@@ -158,41 +254,56 @@ class Writer:
 
     def _stage(self, sql: str, delivery: Delivery, contract: Contract, opened: Opened) -> Facts:
         """Fill ``staged`` with all rows that could be split; where some are bad, find where they stand."""
-        execute = self.connection.execute
-        at = partition_sql(contract)
+        is_personal = bool(contract.pii)
         try:
             self._fill_staged(sql, contract, opened)
-            misfits = (
-                take_misfits(self.connection, with_text=not contract.pii)
-                if opened.relation.format == "csv"
-                else 0
-            )
-            facts = Facts(
-                misfits,
-                *execute(
-                    f"""
-                    select
-                        count(*) + {misfits},
-                        count(*) filter (where _is_set_aside),
-                        count(_reason) - count(*) filter (where _is_set_aside) + {misfits},
-                        count(*) filter (where _reason = '{UNREADABLE}'),
-                        count(distinct _hash) < count(*),
-                        min({at}) filter (where _reason is null),
-                        max({at}) filter (where _reason is null),
-                    from staged
-                    """
-                ).fetchall()[0],
-            )
+            if opened.relation.format == "csv" and take_misfits(self.connection, is_personal=is_personal):
+                self.dirty.update(TABLES)
+            facts = self._count(contract)
+            if delivery.landed:
+                self.dirty.update(TABLES)
+                restore_places(self.connection)
+                facts = self._count(contract)
             if facts.bad and opened.is_text:
                 self.dirty.update(TABLES)
                 path, ending, soundness = delivery.path, opened.ending, opened.soundness
-                rows = facts.rows_in - misfits
-                place_rows(self.connection, path, ending, soundness, rows=rows, misfits=misfits)
-                if facts.unreadable and not contract.pii:
-                    read_unreadable(self.connection, path, ending, soundness, UNREADABLE)
+                rows = facts.rows_in - facts.misfits
+                place_rows(self.connection, path, ending, soundness, rows=rows, misfits=facts.misfits)
+                if facts.unreadable:
+                    read_unreadable(
+                        self.connection, path, ending, soundness, UNREADABLE, is_personal=is_personal
+                    )
         except duckdb.Error as error:
             raise unreadable(error) from None
         return facts
+
+    def _count(self, contract: Contract) -> Facts:
+        at = partition_sql(contract)
+        misfits = self.connection.execute("select count(*) from misfits").fetchall()[0][0]
+        return Facts(
+            misfits,
+            *self.connection.execute(
+                f"""
+                select
+                    count(*) + {misfits},
+                    count(*) filter (where _is_set_aside),
+                    count(_reason) - count(*) filter (where _is_set_aside) + {misfits},
+                    count(*) filter (where _reason = '{UNREADABLE}'),
+                    count(distinct _hash) < count(*),
+                    min({at}) filter (where _reason is null),
+                    max({at}) filter (where _reason is null),
+                from staged
+                """
+            ).fetchall()[0],
+        )
+
+    def _keep_refused(self, delivery: Delivery, staged: Staged) -> str:
+        """Keep the bad rows of a delivery that is refused where they can be mended; says how."""
+        with replacing(refused_path(self.settings, delivery)) as draft:
+            bad = quarantine_sql(delivery, staged.contract, line_sql(staged.opened))
+            self._copy(f"select * from ({bad}) limit {_MOST_REFUSED}", draft)
+        look = f"mallard quarantine inspect {delivery.feed}/{delivery.table} {delivery.day}"
+        return f"mend the source and deliver the day again, or mend the rows: {look}"
 
     def _fill_staged(self, sql: str, contract: Contract, opened: Opened) -> None:
         """Fill ``staged`` in the order of the file, on which a row's ``rowid`` as its position rests.
@@ -242,31 +353,34 @@ class Writer:
             """
         )
 
-    def _write(self, delivery: Delivery, contract: Contract, staged: Staged) -> Manifest:
-        """Write the data file, the quarantine file and, when both are on disk, the manifest."""
+    def _write(self, delivery: Delivery, staged: Staged) -> Manifest:
+        """Write the data file, the quarantine file and, when both are on disk, the manifest.
+
+        Without the source's file the quarantine is all that is left of its rows: it is written last, and what a
+        crash leaves in it too many is known by its position to have landed.
+        """
         execute, opened, facts = self.connection.execute, staged.opened, staged.facts
-        entry_hash = self._entry_hash(delivery, contract)
+        contract, again = staged.contract, delivery.landed
+        entry_hash = self._entry_hash(delivery, contract, staged.mends)
         made_of = f"{staged.bytes_hash}|{contract.version}|{entry_hash}"
         path = self._manifest_path(delivery)
         file = f"{delivery.day}-{hashlib.sha256(made_of.encode()).hexdigest()[:12]}.parquet"
         has_bad = bool(facts.bad or facts.set_aside)
+        bad_path, reasons = quarantine_path(self.settings, delivery), {}
         with replacing(path.parent / file) as draft:
             landed = landed_sql(
                 delivery,
                 contract,
                 opened.relation,
                 staged.extras,
-                has_bad=has_bad,
+                has_bad=has_bad or bool(staged.applied.rows),
                 has_doubles=facts.has_doubles,
             )
             rows_landed = self._copy(landed, draft)
-        bad_path, reasons = quarantine_path(self.settings, delivery), {}
         if has_bad:
             reasons = {str(reason): int(rows) for reason, rows in execute(reasons_sql()).fetchall()}
-            with replacing(bad_path) as draft:
-                self._copy(quarantine_sql(delivery, contract, line_sql(opened)), draft)
-        else:
-            bad_path.unlink(missing_ok=True)
+        if not again:
+            self._write_quarantine(delivery, staged, bad_path if has_bad else None)
         duplicate = execute("select count(*) from doubles").fetchall()[0][0] if facts.has_doubles else 0
         quarantined = sum(reasons.values())
         if facts.rows_in != rows_landed + quarantined + duplicate:
@@ -277,16 +391,19 @@ class Writer:
                 where=str(delivery.path),
                 mend="this is a defect of Mallard: please report it with the file's header",
             )
+        rows_mended = (self._rows_mended() if staged.applied.rows else 0) + (
+            again.rows_mended if again else 0
+        )
         manifest = Manifest(
             feed=delivery.feed,
             table=delivery.table,
             source=delivery.source.name,
             delivery=delivery.date,
             file=file,
-            rows_in=facts.rows_in,
+            rows_in=facts.rows_in + (again.rows_duplicate if again else 0),
             rows_landed=rows_landed,
             rows_quarantined=quarantined,
-            rows_duplicate=duplicate,
+            rows_duplicate=duplicate + (again.rows_duplicate if again else 0),
             content_hash=staged.bytes_hash,
             contract_version=contract.version,
             entry_hash=entry_hash,
@@ -294,13 +411,30 @@ class Writer:
             last_day=facts.last_day,
             delivered_at=dt.datetime.now(dt.UTC).isoformat(),
             quarantine_reasons=reasons,
-            new_columns=[] if opened.relation.format == "projection" else list(staged.extras),
+            new_columns=again.new_columns
+            if again
+            else []
+            if opened.relation.format == "projection"
+            else list(staged.extras),
             source_file=str(delivery.path),
             source_stamp=staged.stamp,
+            hash_key_id=self.key_id if contract.pii else "",
+            rows_mended=rows_mended,
+            mends_unmatched=max(0, len(staged.applied.unmatched) - (again.rows_mended if again else 0)),
             path=path,
         )
         write_manifest(manifest)
+        if again:
+            self._write_quarantine(delivery, staged, bad_path if has_bad else None)
+        refused_path(self.settings, delivery).unlink(missing_ok=True)
         return manifest
+
+    def _write_quarantine(self, delivery: Delivery, staged: Staged, path: Path | None) -> None:
+        if path is None:
+            quarantine_path(self.settings, delivery).unlink(missing_ok=True)
+            return
+        with replacing(path) as draft:
+            self._copy(quarantine_sql(delivery, staged.contract, line_sql(staged.opened)), draft)
 
     def _copy(self, sql: str, path: Path) -> int:
         try:
@@ -318,15 +452,28 @@ class Writer:
             self.settings, delivery.feed, delivery.table, delivery.source.name, delivery.date
         )
 
-    def _entry_hash(self, delivery: Delivery, contract: Contract) -> str:
-        """All that decides what lands beside the bytes and the contract: the entry, and the key of PII hashes."""
+    def _mends(self, delivery: Delivery) -> Mends:
+        return read_mends(self.settings, delivery.feed, delivery.table, delivery.source.name, delivery.date)
+
+    def _rows_mended(self) -> int:
+        return int(
+            self.connection.execute(
+                "select count(*) from staged where _reason is null and rowid in (select row_id from mended)"
+            ).fetchall()[0][0]
+        )
+
+    def _entry_hash(self, delivery: Delivery, contract: Contract, mends: Mends) -> str:
+        """All that decides what lands beside the bytes and the contract: entry, mends, and the key of PII hashes."""
         entry = delivery.source.entry_hash(delivery.feed, delivery.table)
-        if not contract.pii:
+        more = [text for text in (self.key_id if contract.pii else "", mends.digest) if text]
+        if not more:
             return entry
-        return hashlib.sha256(f"{entry}|{self.key_id}".encode()).hexdigest()[:12]
+        return hashlib.sha256("|".join([entry, *more]).encode()).hexdigest()[:12]
 
     def _hash(self, delivery: Delivery, stamp: str) -> str:
         """The content hash of a delivery's files; the same files are hashed once for all of their tables."""
+        if delivery.landed:
+            return delivery.landed.content_hash
         known = f"{stamp}|{delivery.inputs}"
         if known not in self.hashes:
             hashes = [(name, content_hash(path)) for name, path in delivery.inputs]
@@ -337,6 +484,8 @@ class Writer:
 
 def _stamp(delivery: Delivery) -> str:
     """Size, times and inode of the files: while it stays, nobody has written to them."""
+    if delivery.landed:
+        return delivery.landed.source_stamp
     stats = [path.stat() for _, path in delivery.inputs]
     return ";".join(f"{s.st_ino}-{s.st_size}-{s.st_mtime_ns}-{s.st_ctime_ns}" for s in stats)
 

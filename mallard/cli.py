@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mallard.errors import MallardError, NothingToDoError, SettingsError
+from mallard.quarantine import app as quarantine
 from mallard.settings import from_environment
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ app = typer.Typer(
     help="Load a shop's feeds into an audited, published warehouse and look at it.\n\n"
     "Example: mallard load --inbox ./inbox && mallard query 'select * from marts.gmv_daily'",
 )
+app.add_typer(quarantine, name="quarantine")
 
 
 class _State:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from expectations.gate import Receipt
     from ingestion.landing import LandingReport
+    from ingestion.quarantine import Place
     from mallard.candidate import Candidate
     from mallard.progress import Progress
     from mallard.settings import Settings
@@ -157,9 +158,44 @@ def load(
 
     with writer_lock(settings, wait_seconds=wait_seconds, what="a load"):
         report = ingest(settings, None, first, last, progress=progress, source=source, inbox=inbox)
-        candidate = build(settings, progress, full_refresh=full_refresh)
-        if candidate is None:
-            return report, None
-        receipt = audit(settings, candidate, progress)
-        publish(settings, candidate, receipt, progress)
-        return report, receipt
+        return report, _publish_new(settings, progress, full_refresh=full_refresh)
+
+
+def _publish_new(settings: Settings, progress: Progress, *, full_refresh: bool = False) -> Receipt | None:
+    candidate = build(settings, progress, full_refresh=full_refresh)
+    if candidate is None:
+        return None
+    receipt = audit(settings, candidate, progress)
+    publish(settings, candidate, receipt, progress)
+    return receipt
+
+
+def replay(
+    settings: Settings,
+    places: Collection[Place],
+    *,
+    progress: Progress,
+    publishes: bool = True,
+    wait_seconds: float = 0,
+) -> tuple[LandingReport, Receipt | None]:
+    """Land deliveries again by today's rules and mends, then build, audit and publish what is new, as one writer.
+
+    A delivery of which neither the file nor the rules nor the mends have changed is left alone, so that
+    replaying twice is replaying once.
+
+    Args:
+        places: deliveries as ``ingestion.quarantine.find_places`` gives them.
+        publishes: False leaves what is landed for the next load to publish.
+
+    Raises:
+        MallardError: as ``load`` raises; a delivery that is still refused stops the publish.
+    """
+    from ingestion.landing import land
+    from ingestion.quarantine import delivery_of
+    from publishing.lock import writer_lock
+
+    with writer_lock(settings, wait_seconds=wait_seconds, what="a replay"):
+        report = land(settings, [delivery_of(settings, place) for place in places], progress)
+        if report.refused:
+            raise _refused(report.refused)
+        return report, _publish_new(settings, progress) if publishes else None
