@@ -15,7 +15,8 @@ partition key such as `2025-11-11`, that day; with neither, all that the inbox h
 After a run by hand of this feed alone, trigger `warehouse`: by itself it waits for the other two feeds' same day,
 or for the next midnight, which builds all that is new.
 
-**When it fails**, there is one alert, and readers stay on the last published version.
+**When it fails**, there is one alert, and readers stay on the last published version. A feed that stays away for days is
+told on the first of them only, until it comes again.
 
 | the log says | what happened | what to do |
 | --- | --- | --- |

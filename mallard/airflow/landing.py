@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk.exceptions import AirflowFailException
 
 from mallard.airflow.days import resolve
+from mallard.airflow.incidents import close_incident
 from mallard.errors import DeliveryRefusedError, NothingToDoError
 from mallard.progress import LogProgress
 from mallard.settings import from_environment
@@ -59,6 +60,8 @@ def land_feed(feed: str, landed: Asset, context: Mapping[str, Any]) -> None:
             if days.waits:
                 raise
             raise AirflowFailException(str(nothing)) from nothing
+    if days.waits and (since := close_incident(settings, run.dag_id)):
+        log.info("%s has come again; it was missed since %s", feed, since)
     context["outlet_events"][landed].add_partitions(days.key)
 
 
