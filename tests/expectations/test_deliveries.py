@@ -164,3 +164,28 @@ def test_large_quarantine_is_told(connection: duckdb.DuckDBPyConnection) -> None
     assert measure(connection, "quarantine_is_small") == 0
     connection.execute("update ops.load_audit set rows_landed = 994, rows_quarantined = 6")
     assert measure(connection, "quarantine_is_small") == 1
+
+
+@pytest.mark.parametrize(
+    ("days_late", "how_many", "expected"),
+    [(3, 2, []), (4, 2, [2]), (40, 1, [1]), (4, 8, [])],
+    ids=["on time", "late", "very late", "a history"],
+)
+def test_events_that_come_late_are_told(
+    connection: duckdb.DuckDBPyConnection, days_late: int, how_many: int, expected: list[int]
+) -> None:
+    connection.execute(
+        """
+        set TimeZone = 'UTC';
+        create view new_clickstream__events as
+        select
+            'inbox' as _source,
+            $monday as _delivery,
+            $monday::timestamptz - to_days(if(i < $how_many, $days_late, 0)) as event_at
+        from range(10) as events (i)
+        """.replace("$monday", f"date '{MONDAY}'")
+        .replace("$how_many", str(how_many))
+        .replace("$days_late", str(days_late))
+    )
+    rows = connection.execute(CHECKS["deliveries.events_are_on_time"].sql).fetchall()
+    assert [late for _, _, late, _ in rows] == expected
