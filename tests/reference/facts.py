@@ -131,7 +131,9 @@ def gather(landing: Landing, as_of: date, clock: Clock, currency: str, seeds: Se
     find_sessions(orders, sessions, events)
     name_buyers(orders, visitors)
     flag_suspicious(orders, merchants, seeds)
-    first_days = [event.day for event in events if not event.is_bot] + [order.placed_day for order in orders]
+    first_days = [event.day for event in events if not event.is_bot]
+    for order in orders:
+        first_days += [order.placed_day, order.paid_day or order.placed_day]
     reviews = newest(rows_of(landing, "orders", "reviews"), "review_id")
     inventory = newest(rows_of(landing, "orders", "inventory"), "product_id", "snapshot_date")
     return Facts(

@@ -68,6 +68,24 @@ def test_as_of_is_the_earliest_feed_and_later_days_have_not_happened() -> None:
     assert days["uv"].sum() == 0
 
 
+def test_of_two_sources_on_one_day_the_later_by_name_counts_as_a_whole() -> None:
+    shop = Shop()
+    shop.order("o", "03-05 10:00", _source="web")
+    shop.order("o", "03-05 10:00", paid=None, _source="app")
+    shop.line("o", 1, "p", 1, "10", _source="web")
+    shop.line("o", 1, "p", 1, "20", _source="app")
+    shop.line("o", 2, "p", 1, "40", _source="app")
+    assert shop.day("gmv_daily", "03-05")["gmv"] == Decimal(10)
+
+
+def test_days_begin_with_a_payment_before_its_order() -> None:
+    shop = Shop()
+    shop.order("o", "03-05 00:01", ("p", 1, "10"), paid="03-04 23:59")
+    days = shop.mart("gmv_daily")
+    assert days[0]["dt"] == date(2025, 3, 4)
+    assert [day["gmv"] for day in days[:2]] == [Decimal(10), Decimal(0)]
+
+
 def test_newest_order_version_goes_by_updated_at_then_delivery_then_position() -> None:
     shop = Shop()
     shop.order("o", "03-05 10:00", ("p", 1, "10"), paid=None, updated_at=at("03-07 00:00"), status="placed")

@@ -54,13 +54,16 @@ def as_of_day(landing: Landing, deliveries: pl.DataFrame | None = None) -> date 
     return min(last.values(), default=None)
 
 
-def age(row: Row) -> tuple[datetime, date, int, str]:
-    """Sorts versions of one thing from the oldest to the newest; no ``updated_at`` is the oldest."""
+def age(row: Row) -> tuple[datetime, date, str, int]:
+    """Sorts versions of one thing from the oldest to the newest; no ``updated_at`` is the oldest.
+
+    A position says something within a file only, so of one day's files of two sources the source's name decides.
+    """
     return (
         row.get("updated_at") or LONG_AGO,
         row["_delivery"],
-        row["_row"],
         row.get("_source") or "",
+        row["_row"],
     )
 
 
@@ -77,13 +80,17 @@ def newest_whole(rows: list[Row], group: tuple[str, ...], *key: str) -> list[Row
 
     A delivery is incomplete for a group when one of its rows of that group went to the quarantine.
     """
-    deliveries: dict[tuple[object, ...], dict[date, list[Row]]] = defaultdict(lambda: defaultdict(list))
+    deliveries: dict[tuple[object, ...], dict[tuple[date, str], list[Row]]] = defaultdict(
+        lambda: defaultdict(list)
+    )
     for row in rows:
-        deliveries[tuple(row[name] for name in group)][row["_delivery"]].append(row)
+        delivery = (row["_delivery"], row.get("_source") or "")
+        deliveries[tuple(row[name] for name in group)][delivery].append(row)
     kept: list[Row] = []
-    for by_day in deliveries.values():
-        complete = [day for day, held in by_day.items() if not any(row.get("_is_incomplete") for row in held)]
-        kept.extend(by_day[max(complete) if complete else min(by_day)])
+    for held in deliveries.values():
+        complete = [d for d, rows in held.items() if not any(row.get("_is_incomplete") for row in rows)]
+        earliest = min(day for day, _ in held)
+        kept.extend(held[max(complete or [d for d in held if d[0] == earliest])])
     return newest(kept, *group, *key)
 
 
