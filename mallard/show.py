@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 from dataclasses import asdict
@@ -17,7 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
+    from ingestion.deliveries import Delivery
     from ingestion.landing import LandingReport
+    from ingestion.manifest import Manifest
     from mallard.settings import Settings
     from mallard.trial import Trial
     from publishing.receipt import Receipt
@@ -146,6 +149,26 @@ def show_status(settings: Settings) -> None:
     console.print(make_table("", columns, rows))
     if waiting:
         console.print(f"{len(waiting)} deliveries are landed, but not published yet: mallard load")
+    if lying := not_landed(settings, manifests):
+        days = sorted(delivery.date for delivery in lying)
+        console.print(
+            f"{len(lying)} deliveries of {days[0]} to {days[-1]} lie in the inbox and are not landed: "
+            f"mallard load --from {days[0]} --to {days[-1]}"
+        )
+
+
+def not_landed(settings: Settings, manifests: Sequence[Manifest]) -> list[Delivery]:
+    """Deliveries of the enabled inboxes that nothing was landed of: they came later than any run looked back."""
+    from ingestion.deliveries import plan
+    from ingestion.registry import choose_sources
+
+    landed = {(m.feed, m.table, m.source, m.delivery) for m in manifests}
+    lying: list[Delivery] = []
+    for source in choose_sources(settings):
+        if source.reader == "inbox":
+            with contextlib.suppress(MallardError):
+                lying += plan(settings, source)
+    return [one for one in lying if one.day and (one.feed, one.table, one.source.name, one.day) not in landed]
 
 
 def show_publishes(settings: Settings, *, as_json: bool) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from mallard.settings import Settings
+from mallard.show import not_landed
 from publishing.lock import writer_lock
 
 
@@ -112,6 +113,19 @@ def test_an_empty_home_can_be_looked_at(tmp_path, arguments) -> None:
     ran = mallard(tmp_path / "home", *arguments)
     assert ran.returncode == 0
     assert tell(ran)
+
+
+def test_deliveries_that_came_after_any_run_looked_are_told(tmp_path) -> None:
+    settings = Settings(home=tmp_path)
+    for day in ("2025-11-01", "2025-11-02"):
+        path = tmp_path / "inbox/orders/orders" / f"{day}.csv"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(ORDERS)
+    (tmp_path / "inbox/orders/orders/notes.txt").write_text("no delivery")
+    assert [one.name for one in not_landed(settings, [])] == [
+        "orders/orders of 2025-11-01",
+        "orders/orders of 2025-11-02",
+    ]
 
 
 def test_help_loads_nothing_heavy(tmp_path) -> None:
