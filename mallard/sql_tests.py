@@ -1,4 +1,7 @@
-"""Run dbt's unit tests of the models: ``python -m mallard.sql_tests``. They need tables, not data."""
+"""Run dbt's unit tests of the models, and look that everything is described: ``python -m mallard.sql_tests``.
+
+They need tables, not data.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ import sys
 import tempfile
 from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mallard.candidate import Candidate
 from mallard.dbt_run import dbt_failures, invoke_dbt
@@ -15,13 +19,18 @@ from mallard.prepare import Base, prepare
 from mallard.rules import check_rules
 from mallard.settings import Settings
 
+if TYPE_CHECKING:
+    import duckdb
+
 
 def main() -> int:
     """Build every model once over an empty landing zone, then run the unit tests on it.
 
     Returns:
-        0 where all passed, 1 where one failed, 2 where there was none to run.
+        0 where all passed, 1 where one failed or a column has no description, 2 where there was none to run.
     """
+    import duckdb
+
     with tempfile.TemporaryDirectory(prefix="mallard-sql-tests-") as folder:
         settings = Settings(home=Path(folder))
         candidate = prepare_empty_candidate(settings)
@@ -34,8 +43,40 @@ def main() -> int:
         )
         if not built:
             return _report(candidate, "empty warehouse")
+        with duckdb.connect(str(candidate.path), read_only=True) as connection:
+            connection.execute(f"attach '{settings.work / 'scratch.duckdb'}' as scratch (read_only)")
+            gaps = undescribed(candidate.target / "manifest.json", connection)
+        for gap in gaps:
+            print(f"{gap} has no description")
         invoke_dbt(settings, candidate.path, candidate.target, ["test", "--select", "test_type:unit"], print)
-        return _report(candidate, "unit tests of models")
+        return _report(candidate, "unit tests of models") or int(bool(gaps))
+
+
+def undescribed(manifest: Path, connection: duckdb.DuckDBPyConnection) -> list[str]:
+    """What of a warehouse `make docs` would show without a word: tables, and columns as schema.table.column.
+
+    Columns of landed files are left out: their contracts describe them.
+    """
+    project = json.loads(manifest.read_text())
+    described: dict[tuple[str, str], set[str]] = {}
+    for node in [*project["nodes"].values(), *project["sources"].values()]:
+        if node["resource_type"] in ("model", "seed", "source") and node["description"].strip():
+            columns = {name for name, column in node["columns"].items() if column["description"].strip()}
+            described[node["schema"], node.get("alias") or node["name"]] = columns
+    there = connection.execute(
+        """
+        select schema_name, table_name, column_name from duckdb_columns()
+        where not internal
+        order by schema_name, table_name, column_index
+        """
+    ).fetchall()
+    gaps = [
+        f"{schema}.{table}.{column}"
+        for schema, table, column in there
+        if schema != "landing" and column not in described.get((schema, table), ())
+    ]
+    tables = dict.fromkeys((schema, table) for schema, table, _ in there)
+    return gaps + [f"{schema}.{table}" for schema, table in tables if (schema, table) not in described]
 
 
 def prepare_empty_candidate(settings: Settings) -> Candidate:

@@ -13,6 +13,7 @@ from rich.console import Console
 from mallard.answers import PAGE, answer_query, read_answers
 from mallard.closing import show_closing
 from mallard.settings import Settings
+from mallard.sql_tests import undescribed
 from publishing.versions import current_version
 from tests.end_to_end.shops import Shop, load, make_shop, published
 
@@ -57,6 +58,12 @@ def test_every_query_of_the_bi_page_runs(settings: Settings) -> None:
             answered = answer_query(connection, query)
             if not query.startswith("pivot"):
                 assert answered.splitlines()[0].split() == written.splitlines()[0].split(), query
+
+
+def test_everything_that_is_published_is_described(settings: Settings) -> None:
+    current = current_version(settings)
+    with duckdb.connect(str(current.path), read_only=True) as connection:
+        assert undescribed(settings.work / "target" / "manifest.json", connection) == []
 
 
 @pytest.mark.parametrize("width", [80, 100])
