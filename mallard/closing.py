@@ -214,7 +214,7 @@ def _table(title: str, first: str, *others: str) -> Table:
 
 def _show_next(console: Console, settings: Settings, path: Path) -> None:
     home = "" if settings.home == CHECKOUT / "var" else f"MALLARD_HOME={relative(settings.home)} "
-    sql = "select * from marts.gmv_daily order by dt desc limit 7"
+    sql = "select dt, gmv, uv, conversion_rate from marts.gmv_daily order by dt desc limit 7"
     lines = [
         ("Every question, its query and its answer", "docs/bi.md"),
         ("Ask one", f'{home}.venv/bin/mallard query "{sql}"'),
