@@ -85,7 +85,7 @@ def _land_one(writer: Writer, delivery: Delivery, report: LandingReport, progres
     if manifest.mends_unmatched:
         progress.say(
             f"{delivery.name}: {manifest.mends_unmatched:,} mends found no bad row that holds what it held when it "
-            "was mended, and were not used: the file or the rules have changed since"
+            "was mended, and were not used: the file, the rules or the hash key have changed since"
         )
     if manifest.rows_quarantined:
         reasons = ", ".join(f"{reason} {rows:,}" for reason, rows in manifest.quarantine_reasons.items())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import re
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from ingestion.quarantine import BadRow, Place
 
 # What a row is known by, and what is wrong with it; the row's own columns follow.
-_ABOUT = ("_row", "_line", "_reason", "_column", "_fingerprint", "_text")
+_ABOUT = ("_row", "_line", "_reason", "_column", "_fingerprint", "_mend", "_text")
 # A cell that begins so is a formula to a spreadsheet.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "'")
 _NUMBER = re.compile(r"[+-]?\d+(\.\d+)?")
@@ -40,7 +41,8 @@ def export_rows(place: Place, rows: Sequence[BadRow], path: Path) -> None:
             writer = csv.writer(file)
             writer.writerow([*_ABOUT, *names])
             for row in rows:
-                about = [row.row, row.line, row.reason, row.column, row.fingerprint, row.text]
+                mend = json.dumps(row.pending, ensure_ascii=False) if row.pending else None
+                about = [row.row, row.line, row.reason, row.column, row.fingerprint, mend, row.text]
                 cells = [*about, *(row.wanted.get(name) for name in names)]
                 writer.writerow([_harmless(cell) for cell in cells])
     except FileExistsError:
@@ -59,7 +61,7 @@ def import_rows(path: Path) -> dict[tuple[str, int], dict[str, str | None]]:
     """Read what ``export_rows`` wrote and a person edited: each row's columns by its fingerprint and number.
 
     Commas, semicolons and tabs are taken, since spreadsheets save by their country. Columns and rows may be left
-    out; an empty cell is an empty field.
+    out; an empty cell is an empty field. ``_mend`` is the mend that the row was exported with.
 
     Raises:
         MallardError: the file cannot be read, or is no such file; with the line.
@@ -102,7 +104,7 @@ def import_rows(path: Path) -> dict[tuple[str, int], dict[str, str | None]]:
             at = (row["_fingerprint"] or "", int(number))
             if at in rows:
                 raise _wrong(path, f"has row {number} twice, again in line {reader.line_num}", "")
-            rows[at] = {name: value for name, value in row.items() if name not in _ABOUT}
+            rows[at] = {name: value for name, value in row.items() if name not in _ABOUT or name == "_mend"}
     except csv.Error as error:
         raise _wrong(path, f"is not CSV in line {reader.line_num}", str(error)) from None
     return rows

@@ -264,11 +264,12 @@ def how_to_mend(place: Place, row: BadRow) -> str:
 def mend_rows(
     settings: Settings, place: Place, wanted: Mapping[tuple[str, int], Mapping[str, str | None]]
 ) -> Mended:
-    """Write down what bad rows should hold, replacing earlier mends of these rows; the rest stays.
+    """Write down what bad rows should hold, on top of earlier mends of these rows; all other mends stay.
 
     Args:
-        wanted: by fingerprint and row the columns as they should be; what equals the quarantined value is no
-            change, and a row without changes has no mend.
+        wanted: by fingerprint and row the columns as they should be. What was not changed since the row was
+            shown says nothing; it was shown with the mend that ``_mend`` holds (JSON). A row that is back at
+            what it held has no mend.
 
     Raises:
         MallardError: a row is not bad, or cannot be known again; a column is not there; a value is personal where
@@ -288,12 +289,17 @@ def mend_rows(
             row = rows.get(at)
             if row is None:
                 raise _stranger(place, at[1])
+            shown = row.values | _parse_mend(place, row, columns.get("_mend"))
             changes = {
                 name: values.kept(row, name, value)
                 for name, value in columns.items()
-                if value != row.values.get(name)
+                if name != "_mend" and value != shown.get(name)
             }
-            whole = row.mended | changes
+            whole = row.mended | {
+                name: value
+                for name, value in ((row.pending or {}) | changes).items()
+                if name in row.mended or value != row.values.get(name)
+            }
             if not whole:
                 unchanged += 1
                 continue
@@ -304,6 +310,18 @@ def mend_rows(
     listed = sorted(kept.values(), key=lambda mend: (mend.row or 0, mend.fingerprint))
     write_mends(settings, place.feed, place.table, place.source, place.day, listed, key)
     return Mended(len(wanted) - unchanged, unchanged, dict(changed))
+
+
+def _parse_mend(place: Place, row: BadRow, text: str | None) -> dict[str, str | None]:
+    try:
+        said = json.loads(text or "{}")
+        return {str(name): None if value is None else str(value) for name, value in said.items()}
+    except (ValueError, AttributeError):
+        raise MallardError(
+            f"The column _mend is not as it was exported ({row.where} of {place.name}).",
+            found=text or "",
+            mend="leave it as it was: it tells your changes from those of before",
+        ) from None
 
 
 def _is_replaced(

@@ -59,6 +59,7 @@ def list_bad(
     settings = from_environment()
     places = _places(settings, table, first, last, source)
     groups = summarise(settings, places, reason)
+    _tell_unused(settings, places)
     if as_json:
         _write_json([_as_dict(group) for group in groups])
         return
@@ -296,7 +297,8 @@ def _wanted(
                     mend="give the whole row: mallard quarantine inspect "
                     f"{place.feed}/{place.table} {place.day} --csv FILE",
                 )
-            wanted[row.fingerprint or "", row.row] = row.wanted | values
+            # Told apart from what the row holds by what it was to become already.
+            wanted[row.fingerprint or "", row.row] = values | {"_mend": json.dumps(row.pending or {})}
     if not wanted:
         raise NothingToDoError(
             f"No bad row of {place.name} is like that.",
@@ -348,6 +350,17 @@ def _age(since: datetime) -> str:
 
 def _found(row: BadRow, most: int = _SHOWN) -> str:
     return _short(row.found, most)
+
+
+def _tell_unused(settings: Settings, places: Sequence[Place]) -> None:
+    for place in places:
+        manifest = place.manifest(settings)
+        if manifest and manifest.mends_unmatched:
+            typer.echo(
+                f"{place.name}: {_count(manifest.mends_unmatched, 'mend')} not used when it landed last, as no bad row "
+                "held what it held when it was mended.",
+                err=True,
+            )
 
 
 def _show_groups(groups: Sequence[Group], limit: int) -> None:
@@ -436,7 +449,7 @@ def _show_check(place: Place, checked: Checked, *, before: int) -> None:
     if checked.unmatched:
         typer.echo(
             f"  not used: {_count(len(checked.unmatched), 'mend')}, as no bad row holds what it held when it was "
-            "mended: the file or the rules have changed"
+            "mended: the file, the rules or the hash key have changed"
         )
     total = _count(checked.rows_in, "row")
     if checked.is_refused:

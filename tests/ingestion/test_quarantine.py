@@ -136,10 +136,13 @@ def test_lines_that_could_not_be_split_are_given_whole(inbox: Inbox, tmp_path: P
     assert inbox.landed("orders/order_items") == other.landed("orders/order_items")
 
 
-def test_a_mend_that_is_bad_itself_stays_in_the_quarantine_and_can_be_mended_further(inbox: Inbox) -> None:
+@pytest.mark.parametrize("is_gone", [False, True])
+def test_a_mend_that_is_bad_itself_stays_in_the_quarantine_and_can_be_mended_further(
+    inbox: Inbox, is_gone: bool
+) -> None:
     rows = [order(number) for number in range(400)]
     rows[10] |= {"status": "shiped", "currency": "dollars"}
-    inbox.rows("orders/orders", rows)
+    path = inbox.rows("orders/orders", rows)
     inbox.one()
     set_where(inbox, ORDERS, {"order_id": "0010"}, status="send")
     checked = check(inbox.settings, ORDERS)
@@ -147,6 +150,8 @@ def test_a_mend_that_is_bad_itself_stays_in_the_quarantine_and_can_be_mended_fur
     replay(inbox, ORDERS)
     ((reason, line, found),) = inbox.quarantine("orders/orders", "reason, line, row_json ->> 'status'")
     assert (reason, line, found) == ("status_not_allowed", 12, "send")
+    if is_gone:
+        path.unlink()
     set_where(inbox, ORDERS, {"status": "send"}, status="shipped")
     replay(inbox, ORDERS)
     assert inbox.quarantine("orders/orders", "reason, line") == [("currency_malformed", 12)]
@@ -178,6 +183,31 @@ def test_a_mend_follows_its_row_in_a_changed_file_and_never_takes_another(inbox:
     assert any("found no bad row that holds what it held" in text for text in inbox.said.texts)
     inbox.rows("orders/orders", [order(number) for number in range(400)])
     assert account(inbox.one()) == (400, 400, 0, 0)
+
+
+def test_a_file_that_was_exported_before_does_not_take_other_mends_back(inbox: Inbox, tmp_path: Path) -> None:
+    rows = [order(number) for number in range(400)]
+    rows[10] |= {"status": "shiped", "currency": "dollars"}
+    rows[20] |= {"status": "shiped"}
+    inbox.rows("orders/orders", rows)
+    inbox.one()
+
+    def pending() -> list[Any]:
+        return [row.pending for row in read_rows(inbox.settings, ORDERS)]
+
+    early, late = tmp_path / "early.csv", tmp_path / "late.csv"
+    export_rows(ORDERS, read_rows(inbox.settings, ORDERS), early)
+    set_where(inbox, ORDERS, {"status": "shiped"}, status="shipped")
+    export_rows(ORDERS, read_rows(inbox.settings, ORDERS), late)
+    early.write_text(early.read_text().replace("dollars", "USD"))
+    mend_rows(inbox.settings, ORDERS, import_rows(early))
+    assert pending() == [{"status": "shipped", "currency": "USD"}, {"status": "shipped"}]
+    # Whoever was shown a mend and takes it back means it.
+    lines = late.read_text().splitlines()
+    lines[2] = lines[2].replace(",shipped,", ",shiped,")
+    late.write_text("\n".join(lines))
+    mend_rows(inbox.settings, ORDERS, import_rows(late))
+    assert pending() == [{"status": "shipped", "currency": "USD"}, None]
 
 
 def test_equal_bad_rows_are_one_row_and_its_copies(inbox: Inbox) -> None:
@@ -356,9 +386,9 @@ def test_a_file_that_does_not_fit_is_refused_and_writes_nothing(
     assert not list(inbox.settings.quarantine.rglob("*.json"))
 
 
-@pytest.mark.parametrize("crash", [False, True])
+@pytest.mark.parametrize("crash", ["", "write_manifest", "Writer._write_quarantine"])
 def test_where_the_file_is_gone_the_landed_and_quarantined_rows_are_landed_again(
-    inbox: Inbox, tmp_path: Path, crash: bool, monkeypatch: pytest.MonkeyPatch
+    inbox: Inbox, tmp_path: Path, crash: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rows = [order(number, ordered_at=f"2025-11-11 08:00:{number % 60:02}.5") for number in range(600)]
     bad = [dict(row) for row in rows]
@@ -372,11 +402,9 @@ def test_where_the_file_is_gone_the_landed_and_quarantined_rows_are_landed_again
     kept = path.rename(tmp_path / "away.csv")
     set_where(inbox, ORDERS, {"status": "shiped"}, status="paid")
     if crash:
-        # The run dies between the manifest and the quarantine file.
+        # The run dies before its manifest, or between that and the quarantine file.
         with monkeypatch.context() as patch:
-            patch.setattr(
-                writer_module.Writer, "_write_quarantine", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt)
-            )
+            patch.setattr(f"ingestion.writer.{crash}", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
             with pytest.raises(KeyboardInterrupt):
                 replay(inbox, ORDERS)
         assert len(inbox.quarantine("orders/orders")) == 3
