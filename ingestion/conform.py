@@ -17,7 +17,9 @@ from ingestion.pii import (
     hashed_sql,
     hmac_sql,
     is_hash_sql,
+    is_secret_by_name,
     looks_personal_sql,
+    scrubbed_sql,
 )
 
 if TYPE_CHECKING:
@@ -176,6 +178,10 @@ def _raws(
             text = f"case when {is_hash_sql(text)} then {text} else {hashed_sql(text, hashed_as)} end"
         elif hashed_as:
             text = hashed_sql(text, hashed_as)
+        elif column is None and is_secret_by_name(name):
+            text = hmac_sql(text)
+        elif column and column.scrubbed_as:
+            text = f"nullif({scrubbed_sql(text, column.scrubbed_as)}, '')"
         elif contract.pii and column is None:
             text = f"case when {looks_personal_sql(text)} then {hmac_sql(text)} else {text} end"
         raws.append(f"{text} as t{number}")

@@ -37,7 +37,11 @@ TECHNICAL_COLUMNS = ("_delivery", "_row", "_is_incomplete", "_source")
 
 @dataclass(frozen=True)
 class Column:
-    """One column of a contract. ``minimum`` and ``maximum`` are literals as the YAML has them."""
+    """One column of a contract. ``minimum`` and ``maximum`` are literals as the YAML has them.
+
+    ``hashed_as`` (``email``, ``phone``) says that only a keyed hash lands, ``scrubbed_as`` (``url``, ``words``) that
+    what is personal or gives access is taken out of the text first.
+    """
 
     name: str
     sql_type: str
@@ -50,6 +54,7 @@ class Column:
     maximum: str | None = None
     pattern: str | None = None
     hashed_as: str | None = None
+    scrubbed_as: str | None = None
 
     @property
     def kind(self) -> str:
@@ -219,6 +224,7 @@ def _column(path: Path, item: SchemaProperty) -> Column:
         maximum=None if high is None else str(high),
         pattern=options.get("pattern"),
         hashed_as=_custom(item, "hashedAs"),
+        scrubbed_as=_custom(item, "scrubbedAs"),
     )
 
 

@@ -19,6 +19,18 @@ PII_NAME = re.compile(
     r"(^|_)(e_?mails?|phones?|mobiles?|telephones?|tel)(_(address|number|no))?$", re.IGNORECASE
 )
 
+# The same for what gives access: reset links, sessions of other systems, payment.
+SECRET_NAME = re.compile(
+    r"(^|_)(tokens?|secrets?|passwords?|passwd|api_?key|authorization|cookies?|iban|card_(number|no)|cvc)$",
+    re.IGNORECASE,
+)
+_EMAIL = r"[A-Za-z0-9._%+-]+(?:@|%40)(?:[A-Za-z0-9-]+\.)+[A-Za-z]{2,}"
+_PHONE = r"(?:\+|\b0)[0-9][0-9 ()/.-]{6,}[0-9]"
+_INTERNATIONAL = r"\+[0-9][0-9 ()/.-]{6,}[0-9]"
+_JSON_WEB = r"eyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.?[A-Za-z0-9_-]*"
+# Hexadecimal ones of 128 bits or more, too.
+_TOKEN = _JSON_WEB + r"|[0-9A-Fa-f]{32,}"
+
 _BLOCK = 64
 
 
@@ -27,6 +39,37 @@ def hashed_as_by_name(column: str) -> str | None:
     if not PII_NAME.search(column):
         return None
     return "email" if "mail" in column.lower() else "phone"
+
+
+def is_secret_by_name(column: str) -> bool:
+    """Whether a column beyond a contract gives access to something, by its name."""
+    return bool(SECRET_NAME.search(column))
+
+
+def scrubbed_sql(text: str, kind: str) -> str:
+    """SQL for a text without what is personal or gives access; what is removed leaves a word in brackets.
+
+    ``url``: without user, query and fragment, where reset links and sign-ins carry both; what is asked for there
+    (search, campaign, product) has columns of its own. ``words``: what people typed. ``line``: a whole row that
+    could not be split into fields.
+    """
+    is_suspect = f"regexp_matches({text}, '[?#@]|%40|[0-9A-Fa-f]{{32}}|eyJ|[+0][0-9][0-9 ()/.-]{{7}}')"
+    scrubbed = text
+    if kind == "url":
+        scrubbed = f"regexp_extract({scrubbed}, '^[^?#]*')"
+        scrubbed = f"regexp_replace({scrubbed}, '^([A-Za-z][A-Za-z0-9+.-]*:)?//[^/@]*@', '\\1//')"
+    elif kind == "line":
+        scrubbed = f"regexp_replace({scrubbed}, '//[^/\\s,;\"@]*@', '//', 'g')"
+        scrubbed = f"regexp_replace({scrubbed}, '[?#][^\\s,;\"'']*', '', 'g')"
+    patterns = {"e-mail": _EMAIL, "token": _TOKEN, "number": _PHONE}
+    if kind == "line":
+        # Its ids are wanted when it is mended, and they may look like the other numbers and tokens.
+        patterns = {"e-mail": _EMAIL, "token": _JSON_WEB, "number": _INTERNATIONAL}
+        named = '("[A-Za-z_]*(?:token|secret|passw|api_?key|cookie|iban)[A-Za-z_]*" *: *")[^"]*'
+        scrubbed = f"regexp_replace({scrubbed}, '{named}', '\\1[token]', 'gi')"
+    for word, pattern in patterns.items():
+        scrubbed = f"regexp_replace({scrubbed}, '{pattern}', '[{word}]', 'g')"
+    return f"case when {is_suspect} then {scrubbed} else {text} end"
 
 
 def key_id(key: bytes) -> str:

@@ -17,7 +17,7 @@ from ingestion.files import (
     file_literal,
     literal,
 )
-from ingestion.pii import fingerprint_sql
+from ingestion.pii import fingerprint_sql, scrubbed_sql
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -53,7 +53,7 @@ _BROKEN = {
 def take_misfits(connection: duckdb.DuckDBPyConnection, *, is_personal: bool) -> int:
     """Move the csv rows with too many or too few fields of the file just read into ``misfits``; how many.
 
-    Where they may be personal, what they say is forgotten but for a keyed fingerprint.
+    Where they may be personal, what they say is forgotten but for a keyed fingerprint; elsewhere it is scrubbed.
 
     Raises:
         UnsoundError: a row is broken so that the rows after it cannot be trusted.
@@ -78,7 +78,7 @@ def take_misfits(connection: duckdb.DuckDBPyConnection, *, is_personal: bool) ->
         insert into misfits
         select
             null, min(line), line_byte_position - 1,
-            {"null" if is_personal else text}, {fingerprint_sql(text, is_keyed=is_personal)}, {literal(MISFIT)}
+            {"null" if is_personal else scrubbed_sql(text, "line")}, {fingerprint_sql(text, is_keyed=is_personal)}, {literal(MISFIT)}
         from rejected
         group by line_byte_position
         """
@@ -136,7 +136,7 @@ def read_unreadable(
 
     Where they may be personal, with nothing of them but a keyed fingerprint.
     """
-    text = "null" if is_personal else "physical.text"
+    text = "null" if is_personal else scrubbed_sql("physical.text", "line")
     fingerprint = fingerprint_sql("physical.text", is_keyed=is_personal)
     connection.execute(
         f"""
