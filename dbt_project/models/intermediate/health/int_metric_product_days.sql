@@ -1,18 +1,12 @@
 {{ config(database='scratch', schema='health') }}
 
--- What each product adds to what its channel adds to the numerators of int_metric_days. Users and
--- bounces are a product's by the detail page that they saw.
+-- What each product adds to the numerators of int_metric_days. Users and bounces are a product's
+-- by the detail page that they saw.
 with lines as (
 
     select *
     from {{ ref('fct_order_items') }}
     where is_paid
-
-),
-
-orders as (
-
-    select * from {{ ref('fct_orders') }}
 
 ),
 
@@ -62,7 +56,6 @@ paid as (
 
     select
         lines.paid_dt as dt,
-        orders.channel,
         lines.product_id,
         sum(lines.item_amount) as gmv,
         count(distinct lines.order_id) as orders,
@@ -70,13 +63,11 @@ paid as (
         count(distinct lines.order_id) filter (where refund_lines.has_return) as returned_orders,
         count(distinct refund_lines.order_id) as refunded_orders
     from lines
-    inner join orders
-        on lines.order_id = orders.order_id
     left join refund_lines
         on
             lines.order_id = refund_lines.order_id
             and lines.line_number = refund_lines.line_number
-    group by lines.paid_dt, orders.channel, lines.product_id
+    group by lines.paid_dt, lines.product_id
 
 ),
 
@@ -84,14 +75,13 @@ seen as (
 
     select
         sessions.dt,
-        sessions.channel,
         detail_views.product_id,
         count(distinct sessions.user_id) as uv,
         count(*) filter (where sessions.is_bounce) as bounces
     from detail_views
     inner join sessions
         on detail_views.session_key = sessions.session_key
-    group by sessions.dt, sessions.channel, detail_views.product_id
+    group by sessions.dt, detail_views.product_id
 
 ),
 
@@ -99,7 +89,6 @@ measured as (
 
     select
         dt,
-        channel,
         product_id,
         unnest([
             struct_pack(metric := 'gmv', numerator := gmv),
@@ -115,7 +104,6 @@ measured as (
 
     select
         dt,
-        channel,
         product_id,
         unnest([
             struct_pack(metric := 'uv', numerator := cast(uv as decimal(18, 4))),
@@ -127,7 +115,6 @@ measured as (
 
 select
     dt,
-    channel,
     product_id,
     measure.metric as metric,
     -- numbers

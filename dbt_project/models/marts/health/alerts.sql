@@ -136,15 +136,10 @@ product_sums as (
         sum(product_days.numerator) filter (where alert_days.is_current) as numerator_now,
         sum(product_days.numerator) filter (where not alert_days.is_current) as numerator_before
     from alert_days
-    inner join worst_channels
-        on
-            alert_days.rule_id = worst_channels.rule_id
-            and alert_days.alert_dt = worst_channels.alert_dt
     inner join product_days
         on
             alert_days.metric = product_days.metric
             and alert_days.dt = product_days.dt
-            and worst_channels.channel = product_days.channel
     group by
         alert_days.rule_id,
         alert_days.alert_dt,
