@@ -99,11 +99,8 @@ def write_mends(
     rows: Sequence[Mend],
     hash_key_id: str,
 ) -> None:
-    """Replace a delivery's mends, whole or not at all; none removes the file."""
+    """Replace a delivery's mends, whole or not at all. A file without any tells that there were some."""
     path = mends_path(settings, feed, table, source, day)
-    if not rows:
-        path.unlink(missing_ok=True)
-        return
     said = {
         "feed": feed,
         "table": table,

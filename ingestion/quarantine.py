@@ -9,12 +9,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from ingestion.conform import expected_of
+from ingestion.conform import Dialect, _raws, expected_of
 from ingestion.contract import read_contracts
 from ingestion.deliveries import Delivery, plan
+from ingestion.files import Relation
 from ingestion.manifest import manifest_path, read_manifest
 from ingestion.mends import Mend, Mends, mends_path, read_mends, write_mends
-from ingestion.pii import key_id
+from ingestion.pii import key_id, looks_personal_sql
 from ingestion.places import MISFIT, UNREADABLE
 from ingestion.registry import read_registry
 from ingestion.tables import REFUSED
@@ -308,7 +309,8 @@ def mend_rows(
             kept[at] = Mend(row.fingerprint, whole, row.reason, row.row, row.line)
             changed.update(list(changes))
     listed = sorted(kept.values(), key=lambda mend: (mend.row or 0, mend.fingerprint))
-    write_mends(settings, place.feed, place.table, place.source, place.day, listed, key)
+    if listed or old.path:
+        write_mends(settings, place.feed, place.table, place.source, place.day, listed, key)
     return Mended(len(wanted) - unchanged, unchanged, dict(changed))
 
 
@@ -340,7 +342,9 @@ def forget(settings: Settings, place: Place) -> int:
         dropped = len(place.mends(settings).rows)
     except MallardError:
         dropped = 0
-    mends_path(settings, place.feed, place.table, place.source, place.day).unlink(missing_ok=True)
+    if mends_path(settings, place.feed, place.table, place.source, place.day).exists():
+        # Not removed: what the mends have landed is still to be taken back, by the next replay.
+        write_mends(settings, place.feed, place.table, place.source, place.day, [], "")
     place.file(settings, REFUSED).unlink(missing_ok=True)
     return dropped
 
@@ -370,8 +374,6 @@ class _Values:
         Raises:
             MallardError: there is no such column, or no such value may stand in it.
         """
-        from ingestion.pii import hashed_as_by_name, hashed_sql, is_hash_sql, looks_personal_sql
-
         column = self.columns.get(name)
         if column is None and name not in row.values:
             raise MallardError(
@@ -386,12 +388,14 @@ class _Values:
             raise MallardError(
                 f"{name} cannot become that.", found=repr(value), where=f"{self.place.name}, {row.where}"
             )
-        hashed_as = column.hashed_as if column else hashed_as_by_name(name)
-        if hashed_as:
-            sql = f"select case when {is_hash_sql('$1')} then $1 else {hashed_sql('$1::varchar', hashed_as)} end"
-            answer = self.connection.execute(sql, [value]).fetchall()[0][0]
-            return None if answer is None else str(answer)
-        if self.contract.pii and not name.endswith("_id") and self._is(looks_personal_sql("$1"), value):
+        # By the very SQL that reads a file's column: hashed, scrubbed or left alone.
+        relation = Relation("", (name,), ("VARCHAR",), "csv")
+        (text,), _ = _raws(self.contract, relation, Dialect(), may_hold_hashes=True)
+        kept = self.connection.execute(
+            f"select t0 from (select {text} from (select $1::varchar as r0))", [value]
+        ).fetchall()[0][0]
+        is_free = self.contract.pii and not (column and column.is_pii) and not name.endswith("_id")
+        if is_free and self._is(looks_personal_sql("$1"), kept):
             raise MallardError(
                 f"The value for {name} looks like an e-mail address or a phone number, which does not belong there.",
                 expected=f"no personal data in {name}",
@@ -399,9 +403,9 @@ class _Values:
                 where=f"{self.place.name}, {row.where}",
                 mend="nothing was written; put it into the column that it belongs to",
             )
-        return value
+        return None if kept is None else str(kept)
 
-    def _is(self, test: str, value: str) -> bool:
+    def _is(self, test: str, value: str | None) -> bool:
         return bool(self.connection.execute(f"select {test}", [value]).fetchall()[0][0])
 
 

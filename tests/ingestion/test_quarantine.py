@@ -275,6 +275,7 @@ def test_forgotten_mends_are_taken_back(inbox: Inbox) -> None:
     set_where(inbox, ORDERS, {"status": "shiped"}, status="shipped")
     replay(inbox, ORDERS)
     assert forget(inbox.settings, ORDERS) == 1
+    assert find_places(inbox.settings) == [ORDERS], "a replay of all takes it back"
     (manifest,) = replay(inbox, ORDERS).landed
     assert account(manifest) == account(first)
     assert manifest.entry_hash == first.entry_hash
