@@ -179,7 +179,8 @@ def _raws(
         elif hashed_as:
             text = hashed_sql(text, hashed_as)
         elif column is None and is_secret_by_name(name):
-            text = hmac_sql(text)
+            is_hash = is_hash_sql(text) if may_hold_hashes else "false"
+            text = f"case when {is_hash} then {text} else {hmac_sql(text)} end"
         elif column and column.scrubbed_as:
             text = f"nullif({scrubbed_sql(text, column.scrubbed_as)}, '')"
         elif contract.pii and column is None:

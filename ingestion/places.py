@@ -73,12 +73,15 @@ def take_misfits(connection: duckdb.DuckDBPyConnection, *, is_personal: bool) ->
     if not found:
         return 0
     text = "ltrim(any_value(csv_line), chr(10) || chr(13))"
+    shown = scrubbed_sql(text, "line")
+    # Without a key only of what is shown: a hash of the rest could be guessed.
+    fingerprint = fingerprint_sql(text if is_personal else shown, is_keyed=is_personal)
     connection.execute(
         f"""
         insert into misfits
         select
             null, min(line), line_byte_position - 1,
-            {"null" if is_personal else scrubbed_sql(text, "line")}, {fingerprint_sql(text, is_keyed=is_personal)}, {literal(MISFIT)}
+            {"null" if is_personal else shown}, {fingerprint}, {literal(MISFIT)}
         from rejected
         group by line_byte_position
         """
@@ -136,8 +139,9 @@ def read_unreadable(
 
     Where they may be personal, with nothing of them but a keyed fingerprint.
     """
-    text = "null" if is_personal else scrubbed_sql("physical.text", "line")
-    fingerprint = fingerprint_sql("physical.text", is_keyed=is_personal)
+    shown = scrubbed_sql("physical.text", "line")
+    text = "null" if is_personal else shown
+    fingerprint = fingerprint_sql("physical.text" if is_personal else shown, is_keyed=is_personal)
     connection.execute(
         f"""
         insert into unreadable

@@ -433,7 +433,7 @@ def test_where_the_file_is_gone_the_landed_and_quarantined_rows_are_landed_again
 
 
 def test_customers_are_landed_again_without_hashing_hashes(inbox: Inbox, tmp_path: Path) -> None:
-    rows = [customer(number) for number in range(400)]
+    rows = [customer(number, reset_token=f"secret{number}") for number in range(400)]
     bad = [dict(row) for row in rows]
     bad[10] |= {"registered_at": "soon"}
     path = inbox.rows("orders/customers", bad)
