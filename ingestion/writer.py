@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import datetime as dt
 import errno
 import hashlib
 import json
 import os
-import resource
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,6 +36,7 @@ from ingestion.tables import (
     refused_path,
 )
 from mallard.errors import DeliveryRefusedError, MallardError
+from mallard.memory import available_bytes
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -492,14 +491,7 @@ def _stamp(delivery: Delivery) -> str:
 
 def _memory() -> int:
     """Bytes that DuckDB may take: half of what this process may have, and no more than ``_MOST_MEMORY``."""
-    most = [
-        os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
-        resource.getrlimit(resource.RLIMIT_AS)[0],
-    ]
-    for path in (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes")):
-        with contextlib.suppress(OSError, ValueError):
-            most.append(int(path.read_text()))
-    return min(_MOST_MEMORY, *(limit // 2 for limit in most if limit > 0))
+    return min(_MOST_MEMORY, available_bytes() // 2)
 
 
 def is_straight(node: dict[str, Any]) -> bool:

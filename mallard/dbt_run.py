@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from mallard.errors import MallardError
+from mallard.memory import database_limit
 from mallard.settings import CHECKOUT, Settings
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def dbt_environment(settings: Settings, candidate_path: Path) -> Iterator[None]:
         "MALLARD_CANDIDATE": str(candidate_path),
         "MALLARD_SCRATCH": str(settings.work / "scratch.duckdb"),
         "MALLARD_SPILL": str(settings.work / "spill"),
-        "MALLARD_MEMORY_LIMIT": os.environ.get("MALLARD_MEMORY_LIMIT") or _most_of_the_memory(),
+        "MALLARD_MEMORY_LIMIT": database_limit(),
         "MALLARD_TIME_ZONE": settings.time_zone,
         "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
         "DO_NOT_TRACK": "1",
@@ -60,12 +61,6 @@ def dbt_environment(settings: Settings, candidate_path: Path) -> Iterator[None]:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
-
-
-def _most_of_the_memory() -> str:
-    """Six tenths of the machine's memory: what DuckDB does not fit in there, it spills."""
-    megabytes = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 1_000_000
-    return f"{max(512, megabytes * 6 // 10)}MB"
 
 
 def run_dbt(settings: Settings, candidate: Candidate, progress: Progress) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import duckdb
 
+from mallard.memory import database_limit
 from publishing.receipt import TableState
 
 # What readers get. ops changes between audit and publish (it tells of the publish itself), so no checksum is
@@ -17,10 +18,13 @@ AUDITED_SCHEMAS = ("core", "marts", "intermediate", "seeds")
 
 def connect(path: Path, *, read_only: bool = True) -> duckdb.DuckDBPyConnection:
     """Open a warehouse file with the settings that all of publishing and the gate share."""
-    connection = duckdb.connect(str(path), read_only=read_only)
+    config: dict[str, str | bool | int | float | list[str]] = {
+        "memory_limit": database_limit(),
+        # Spilling beside the candidate: the published folder holds whole versions only.
+        "temp_directory": str(path.parent / "spill"),
+    }
+    connection = duckdb.connect(str(path), read_only=read_only, config=config)
     connection.execute("set TimeZone = 'UTC'")
-    # Spilling beside the candidate: the published folder holds whole versions only.
-    connection.execute(f"set temp_directory = {literal(str(path.parent / 'spill'))}")
     return connection
 
 
