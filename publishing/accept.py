@@ -13,7 +13,6 @@ from dataclasses import replace
 from mallard.candidate import Candidate
 from mallard.errors import GateRefusedError, NothingToDoError, SettingsError
 from mallard.settings import Settings
-from publishing.contents import connect, measure_tables
 from publishing.receipt import Acceptance, CheckResult, Receipt, from_json
 from publishing.records import now
 
@@ -29,7 +28,7 @@ def accept(settings: Settings, names: Collection[str], because: str, by: str) ->
     Raises:
         NothingToDoError: no audited candidate waits.
         SettingsError: no reason is given, or a name is not that of a check that failed.
-        GateRefusedError: a check cannot be accepted, others still block, or the file changed since its audit.
+        GateRefusedError: a check cannot be accepted, or others still block.
     """
     candidate, receipt = _waiting(settings)
     if names and not because.strip():
@@ -55,7 +54,6 @@ def accept(settings: Settings, names: Collection[str], because: str, by: str) ->
             found="; ".join(others[:5]) + (f" and {len(others) - 5} more" if others[5:] else ""),
             mend="look at them as well: mend the cause and load again, or accept each by its name",
         )
-    _refuse_if_changed(candidate, receipt)
     return candidate, accepted
 
 
@@ -112,19 +110,3 @@ def _why_not(check: CheckResult) -> str:
     if check.verdict != "failed":
         return f"it is {check.verdict}: what it would have found is not known"
     return "it protects rows, money or a contract: published, the figures would be wrong for every reader"
-
-
-def _refuse_if_changed(candidate: Candidate, receipt: Receipt) -> None:
-    with connect(candidate.path) as connection:
-        found = measure_tables(connection)
-    changed = sorted(
-        name for name in found.keys() | receipt.tables.keys() if found.get(name) != receipt.tables.get(name)
-    )
-    if changed:
-        raise GateRefusedError(
-            "The candidate is not what was audited.",
-            where=str(candidate.path),
-            expected="the rows and checksums of the receipt",
-            found="changed since: " + ", ".join(changed[:5]),
-            mend="mallard load builds and audits it again",
-        )

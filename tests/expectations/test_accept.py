@@ -18,7 +18,6 @@ from mallard.cli import app
 from mallard.errors import GateRefusedError, MallardError, NothingToDoError, SettingsError
 from mallard.progress import LogProgress
 from mallard.settings import Settings
-from publishing.accept import accept
 from publishing.receipt import Acceptance
 from publishing.versions import current_version, list_publishes, publish
 from tests.expectations.conftest import Built
@@ -121,8 +120,10 @@ def test_candidate_that_changed_after_its_audit_is_refused(refused: Callable[...
     settings = refused(WRONG_SHARE)
     with duckdb.connect(str(Candidate.load(settings).path)) as connection:
         connection.execute("update marts.gmv_daily set uv = uv + 1")
-    with pytest.raises(GateRefusedError, match="not what was audited"):
-        accept(settings, [SHARES], "because", "duty")
+    error = ask(settings, "--accept", SHARES, "--because", "returns of last year")
+    assert isinstance(error, GateRefusedError)
+    assert "not what was audited" in error.summary
+    assert "marts.gmv_daily has other values" in error.found
 
 
 def test_forged_acceptance_is_refused_by_the_publish_itself(refused: Callable[..., Settings]) -> None:
