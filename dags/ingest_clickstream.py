@@ -21,7 +21,7 @@ told on the first of them only, until it comes again.
 | the log says | what happened | what to do |
 | --- | --- | --- |
 | nothing there for the day | the feed did not come within six hours | ask the owners of the event collector; when the file is there, *Clear* the run, or leave it to tomorrow's |
-| delivery refused | file, column, row and value are in the log; nothing of the file was landed | have the file mended and delivered again under the same name, then *Clear* the run |
+| delivery refused | file, column, row and value are in the log; nothing of the file was landed | have the file mended and delivered again under the same name, then *Clear* the run; or mend its bad rows with `mallard quarantine` |
 | another run is writing | a landing of this feed takes long | nothing: it is tried again every two minutes |
 | no space left | the disk of `MALLARD_HOME` is full | make room, then *Clear* the run |
 """
