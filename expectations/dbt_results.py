@@ -159,23 +159,8 @@ def _judge(check: Check, node: dict[str, Any], result: dict[str, Any] | None) ->
 def _result(
     check: Check, verdict: Verdict, observed: float | None, message: str, sql: str = ""
 ) -> CheckResult:
-    is_fine = verdict == "passed"
-    return CheckResult(
-        name=check.name,
-        gate=check.gate,
-        suite=check.suite,
-        table=check.table,
-        columns=check.columns,
-        severity=check.severity,
-        verdict=verdict,
-        observed=observed,
-        expected="no failing row" if check.table != "dbt" else "none",
-        reason="" if is_fine else check.reason,
-        message="" if is_fine else message,
-        sql="" if is_fine else sql.strip(),
-        mend="" if is_fine else check.mend,
-        may_be_accepted=not is_fine and check.may_be_accepted,
-    )
+    expected = "no failing row" if check.table != "dbt" else "none"
+    return check.result(verdict, observed, message=message, sql=sql.strip(), expected=expected)
 
 
 def _not_of_this_run(

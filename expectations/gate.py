@@ -236,23 +236,7 @@ def _judge_suite(judge: Judge, suite: Suite, measured: Mapping[str, Measured]) -
 
 def _result(check: Check, measured: Measured, judgement: Judgement | None) -> CheckResult:
     verdict, message = _verdict(check, measured, judgement)
-    is_fine = verdict == "passed"
-    return CheckResult(
-        name=check.name,
-        gate=check.gate,
-        suite=check.suite,
-        table=check.table,
-        columns=check.columns,
-        severity=check.severity,
-        verdict=verdict,
-        observed=measured.observed,
-        expected=check.expected,
-        reason="" if is_fine else check.reason,
-        message="" if is_fine else message,
-        sql="" if is_fine else check.rows_sql,
-        mend="" if is_fine else check.mend,
-        may_be_accepted=not is_fine and check.may_be_accepted,
-    )
+    return check.result(verdict, measured.observed, message=message, sql=check.rows_sql)
 
 
 def _verdict(check: Check, measured: Measured, judgement: Judgement | None) -> tuple[Verdict, str]:

@@ -19,7 +19,7 @@ import yaml
 
 from mallard.candidate import Candidate
 from mallard.errors import SettingsError
-from publishing.receipt import Severity
+from publishing.receipt import CheckResult, Severity, Verdict
 
 HERE = Path(__file__).resolve().parent
 SUITES = HERE / "suites"
@@ -80,6 +80,34 @@ class Check:
         if self.at_most is not None:
             bounds.append(f"at most {self.at_most:g}")
         return " and ".join(bounds)
+
+    def result(
+        self,
+        verdict: Verdict,
+        observed: float | None,
+        *,
+        message: str = "",
+        sql: str = "",
+        expected: str = "",
+    ) -> CheckResult:
+        """What the check saw, as the receipt keeps it: why, how to see it and how to mend it only where it matters."""
+        is_fine = verdict == "passed"
+        return CheckResult(
+            name=self.name,
+            gate=self.gate,
+            suite=self.suite,
+            table=self.table,
+            columns=self.columns,
+            severity=self.severity,
+            verdict=verdict,
+            observed=observed,
+            expected=expected or self.expected,
+            reason="" if is_fine else self.reason,
+            message="" if is_fine else message,
+            sql="" if is_fine else sql,
+            mend="" if is_fine else self.mend,
+            may_be_accepted=not is_fine and self.may_be_accepted,
+        )
 
     @property
     def rows_sql(self) -> str:
