@@ -13,18 +13,24 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from mallard.late import import_later
+
 # Read when the library is imported.
 os.environ["GX_ANALYTICS_ENABLED"] = "false"
 
-import great_expectations as gx
-import pandas as pd
-from great_expectations.data_context.types.base import (
+# A quarter of Great Expectations' start-up is SciPy's statistics, which it imports for expectations that nobody
+# uses here: loaded when it is asked for the first time, if ever.
+import_later("scipy.stats")
+
+import great_expectations as gx  # noqa: E402 - see above
+import pandas as pd  # noqa: E402
+from great_expectations.data_context.types.base import (  # noqa: E402
     DataContextConfig,
     InMemoryStoreBackendDefaults,
     ProgressBarsConfig,
 )
 
-from expectations.registry import Check
+from expectations.registry import Check  # noqa: E402
 
 logging.getLogger("great_expectations").setLevel(logging.ERROR)
 

@@ -1,0 +1,38 @@
+"""What is imported late is not loaded before it is used, and is the real thing then."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+
+def run(code: str) -> None:
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
+
+
+def test_module_loads_when_it_is_used() -> None:
+    run(
+        "import sys\n"
+        "from mallard.late import import_later\n"
+        "import_later('xmlrpc.client')\n"
+        "import xmlrpc.client as late\n"
+        "assert 'http.client' not in sys.modules\n"
+        "assert late.loads(late.dumps((1,)))[0] == (1,)\n"
+        "assert 'http.client' in sys.modules\n"
+        "import_later('no_such_module'); import_later('json')\n"
+    )
+
+
+def test_gate_judges_without_loading_statistics() -> None:
+    run(
+        "import sys\n"
+        "from expectations.judge import Judge\n"
+        "from expectations.registry import read_suites\n"
+        "(suite,) = [one for one in read_suites() if one.name == 'drift']\n"
+        "judged = Judge().judge('drift', suite.checks, {check.name: 0.0 for check in suite.checks})\n"
+        "assert all(one.is_met for one in judged.values())\n"
+        "assert 'scipy.stats._continuous_distns' not in sys.modules\n"
+        "from scipy import stats\n"
+        "assert round(stats.norm.cdf(1.96), 3) == 0.975\n"
+    )
