@@ -8,9 +8,9 @@ import sys
 
 
 def import_later(name: str) -> None:
-    """Let ``import name`` give a module that loads itself when something of it is first asked for.
+    """Let ``from package import child`` give a module that loads itself when something of it is first asked for.
 
-    The standard library's own recipe; does nothing where the module is loaded already or is not installed.
+    ``import package.child`` loads it at once, as ever. The standard library's own recipe; does nothing where the module is loaded already or is not installed.
     """
     if name in sys.modules:
         return
