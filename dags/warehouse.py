@@ -18,7 +18,7 @@ backfill here: backfill the feeds.
 | --- | --- | --- |
 | `build` | dbt could not build a model; its log names it | mend the model, then *Clear* the run |
 | `build`, busy | somebody runs `mallard load` | nothing: it is tried again every two minutes |
-| `audit` | a check that blocks said no; the log says which, where and how many | mend the cause (rule, row or delivery), then *Trigger* anew; never clear `publish` alone |
+| `audit` | a check that blocks said no; the log says which, where and how many | mend the cause (rule, row or delivery), then *Trigger* anew; or, where the finding is right this once, `mallard publish --accept CHECK --because "…"`; never clear `publish` alone |
 | `publish` | somebody published meanwhile, or the disk is full | *Trigger* anew: it builds on what is published now |
 
 A bad version that passed its checks: `mallard rollback`, in seconds.
