@@ -6,24 +6,34 @@ that came.
 
 from __future__ import annotations
 
-from typing import Any, Literal
-
-import duckdb
+from typing import TYPE_CHECKING, Any, Literal
 
 from expectations.registry import parameters
+from ingestion.contract import read_contracts
 from publishing.receipt import FeedFreshness
 
-# feed → its main table and the column that says when a row happened.
-MAIN_TABLES = {
-    "orders": ("orders", "ordered_at"),
-    "clickstream": ("events", "event_at"),
-    "channel_spend": ("channel_spend", "timezone(run.time_zone, spend_date::timestamp)"),
-}
+if TYPE_CHECKING:
+    import duckdb
+
+    from ingestion.contract import Column
 
 
 def measure_freshness(connection: duckdb.DuckDBPyConnection) -> tuple[FeedFreshness, ...]:
-    """The freshness of every feed; one of which nothing was ever landed is ``empty``."""
-    return tuple(_measure(connection, feed, table, instant) for feed, (table, instant) in MAIN_TABLES.items())
+    """The freshness of every feed's main table; one of which nothing was ever landed is ``empty``."""
+    return tuple(
+        _measure(
+            connection, contract.feed, contract.table, _instant(contract.column(contract.partition_column))
+        )
+        for contract in read_contracts().values()
+        if contract.is_main and contract.partition_column
+    )
+
+
+def _instant(happened: Column) -> str:
+    """When a row happened, in SQL; what happened on a day, at its beginning in the shop's time zone."""
+    return (
+        f"timezone(run.time_zone, {happened.name}::timestamp)" if happened.kind == "date" else happened.name
+    )
 
 
 def _measure(connection: duckdb.DuckDBPyConnection, feed: str, table: str, instant: str) -> FeedFreshness:

@@ -107,16 +107,25 @@ def test_campaign_in_two_of_the_weeks_makes_no_normal_day_suspect(
     assert verdicts(measure(connection, "volume_is_usual")) == (False, False)
 
 
+def test_orders_are_compared_from_fewer_rows_on_than_events(connection: duckdb.DuckDBPyConnection) -> None:
+    """An order is one row; events come in sessions, so that a small number of them swings widely."""
+    rows = {**history(200), MONDAY: 120}
+    deliver(connection, rows, new={MONDAY})
+    assert verdicts(measure(connection, "volume_is_usual")) == (False, False)
+    deliver(connection, rows, new={MONDAY}, feed="orders", table="orders")
+    assert verdicts(measure(connection, "volume_is_usual")) == (True, True)
+
+
 def test_other_weekdays_do_not_count(connection: duckdb.DuckDBPyConnection) -> None:
     quiet_sundays = {MONDAY - timedelta(days=1 + days): 5000 for days in WEEK_BY_WEEK}
-    deliver(connection, {**history(300), **quiet_sundays, MONDAY: 300}, new={MONDAY})
+    deliver(connection, {**history(1300), **quiet_sundays, MONDAY: 1300}, new={MONDAY})
     assert measure(connection, "volume_is_usual") == 1
 
 
 @pytest.mark.parametrize(
     "rows",
     [
-        {**history(150), MONDAY: 1},
+        {**history(950), MONDAY: 1},
         {MONDAY - timedelta(days=7): 5000, MONDAY: 1},
         {MONDAY: 1},
     ],
