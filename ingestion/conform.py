@@ -85,7 +85,7 @@ def stage(
     special = {"_row", "_set_aside"} if relation.format == "projection" else set()
     extras = tuple(name for name in relation.names if name not in known and name not in special)
 
-    raws, shown = _raws(contract, relation, dialect, may_hold_hashes=may_hold_hashes)
+    raws, shown = raw_columns(contract, relation, dialect, may_hold_hashes=may_hold_hashes)
     casts = []
     for number, column in enumerate(contract.columns):
         if column.name in at:
@@ -158,7 +158,7 @@ def stage(
     return Staging(sql, extras)
 
 
-def _raws(
+def raw_columns(
     contract: Contract, relation: Relation, dialect: Dialect, *, may_hold_hashes: bool
 ) -> tuple[list[str], dict[str, str]]:
     """Each source column as text (``t0`` …, NULL where it is missing), and how a bad row shows it.

@@ -61,6 +61,13 @@ class Delivery:
     def name(self) -> str:
         return f"{self.feed}/{self.table} of {self.day}"
 
+    def stamp(self) -> str:
+        """Size, times and inode of the files: while it stays, nobody has written to them."""
+        if self.landed:
+            return self.landed.source_stamp
+        stats = [path.stat() for _, path in self.inputs]
+        return ";".join(f"{s.st_ino}-{s.st_size}-{s.st_mtime_ns}-{s.st_ctime_ns}" for s in stats)
+
 
 def plan(
     settings: Settings,
@@ -140,7 +147,18 @@ def _where(settings: Settings, source: Source, inbox: Path | None) -> Path:
             expected="a folder with <feed>/<table>/<YYYY-MM-DD>.<ext>",
             mend=f"mallard simulate --out {root} fills one, or name another with --inbox",
         )
+    for near in () if _is_inbox(root) else (root / settings.inbox.name, root.parent, root.parent.parent):
+        if _is_inbox(near):
+            raise SettingsError(
+                f"{root} is no inbox, but {near} is one.",
+                expected="a folder with <feed>/<table>/<YYYY-MM-DD>.<ext>",
+                mend=f"mallard load --inbox {near}",
+            )
     return root
+
+
+def _is_inbox(folder: Path) -> bool:
+    return any((folder / feed / table).is_dir() for feed, table in read_contracts())
 
 
 def _walk(root: Path, source: Source, feeds: Collection[str]) -> Iterator[Delivery]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ingestion.conform import expected_of
 from ingestion.files import UnsoundError
 from ingestion.tables import line_sql
+from mallard.errors import DeliveryRefusedError
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     import duckdb
 
     from ingestion.contract import Contract
+    from ingestion.deliveries import Delivery
     from ingestion.reading import Opened
 
 # The longest part of a bad value that a message shows.
@@ -37,6 +39,22 @@ class Facts:
     has_doubles: bool
     first_day: dt.date | None
     last_day: dt.date | None
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What landing would make of a delivery.
+
+    ``still_bad`` are mended rows that are bad all the same (row, line, reason); ``unmatched`` the numbers of
+    the mends that found no row.
+    """
+
+    rows_in: int
+    rows_bad: int
+    is_refused: bool
+    rows_mended: int
+    unmatched: tuple[int, ...]
+    still_bad: tuple[tuple[int, int | None, str], ...]
 
 
 def judge(
@@ -88,4 +106,20 @@ def _too_many(
         line=line,
         column=name,
         mend="mend the source and deliver the day again",
+    )
+
+
+def refusal(delivery: Delivery, error: UnsoundError) -> DeliveryRefusedError:
+    """What is wrong with a delivery, with its name and place."""
+    places = [("line", error.line), ("row", error.row), ("column", error.column)]
+    where = [
+        f"source {delivery.source.name}, {delivery.path}",
+        *(f"{name} {at}" for name, at in places if at),
+    ]
+    return DeliveryRefusedError(
+        f"{delivery.name} was refused: {error.summary}",
+        expected=error.expected,
+        found=error.found,
+        where=", ".join(where),
+        mend=error.mend,
     )

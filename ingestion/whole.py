@@ -59,6 +59,7 @@ def _inputs(settings: Settings, source: Source, path: Path | None) -> tuple[tupl
             raise NothingToDoError(
                 f"The source {source.name} has no file for {name!r}.",
                 expected=str(file),
+                found="" if root.exists() else f"nothing at {root}",
                 where=f"source {source.name}",
                 mend=f"put it there, or say where it lies: --path FILE_OR_FOLDER, or {variable} in the environment",
             )

@@ -5,19 +5,17 @@ from __future__ import annotations
 import datetime as dt
 import errno
 import hashlib
-import json
 import os
 import shutil
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import duckdb
 
 from ingestion.conform import Dialect, stage
 from ingestion.contract import read_contracts
 from ingestion.files import UnsoundError, content_hash, literal
-from ingestion.judging import Facts, judge
+from ingestion.judging import Checked, Facts, judge, refusal
 from ingestion.manifest import Manifest, manifest_path, read_manifest, replacing, write_manifest
 from ingestion.mending import TABLES as MENDING_TABLES
 from ingestion.mending import Applied, apply_mends
@@ -26,6 +24,7 @@ from ingestion.pii import key_id, set_key
 from ingestion.places import TABLES, UNREADABLE, place_rows, read_unreadable, take_misfits
 from ingestion.reading import Opened, open_delivery, unreadable
 from ingestion.rebuilding import check_whole, open_landed, restore_places
+from ingestion.staged import Staged, count_mended, fill_staged, find_duplicates
 from ingestion.tables import (
     landed_sql,
     line_sql,
@@ -35,7 +34,7 @@ from ingestion.tables import (
     reasons_sql,
     refused_path,
 )
-from mallard.errors import DeliveryRefusedError, MallardError
+from mallard.errors import MallardError
 from mallard.memory import available_bytes
 
 if TYPE_CHECKING:
@@ -44,6 +43,7 @@ if TYPE_CHECKING:
 
     from ingestion.contract import Contract
     from ingestion.deliveries import Delivery
+    from mallard.errors import DeliveryRefusedError
     from mallard.settings import Settings
 
 # Enough for some millions of rows at once; what does not fit spills.
@@ -51,37 +51,6 @@ _MOST_MEMORY = 2 << 30
 
 # Bad rows kept of a delivery that is refused: more than anybody mends by hand.
 _MOST_REFUSED = 100_000
-
-
-@dataclass(frozen=True)
-class Staged:
-    """A delivery that is staged and mended, ready to be judged and written. ``share`` is allowed to be bad."""
-
-    contract: Contract
-    opened: Opened
-    extras: tuple[str, ...]
-    facts: Facts
-    share: float
-    bytes_hash: str
-    stamp: str
-    mends: Mends
-    applied: Applied
-
-
-@dataclass(frozen=True)
-class Checked:
-    """What landing would make of a delivery.
-
-    ``still_bad`` are mended rows that are bad all the same (row, line, reason); ``unmatched`` the numbers of
-    the mends that found no row.
-    """
-
-    rows_in: int
-    rows_bad: int
-    is_refused: bool
-    rows_mended: int
-    unmatched: tuple[int, ...]
-    still_bad: tuple[tuple[int, int | None, str], ...]
 
 
 class Writer:
@@ -132,7 +101,7 @@ class Writer:
             return None
         if delivery.landed and self._quarantined(delivery) != old.rows_quarantined:
             return None
-        stamp = _stamp(delivery)
+        stamp = delivery.stamp()
         return old if stamp == old.source_stamp or self._hash(delivery, stamp) == old.content_hash else None
 
     def _quarantined(self, delivery: Delivery) -> int:
@@ -190,7 +159,7 @@ class Writer:
                 facts.rows_in,
                 facts.bad,
                 is_refused=facts.bad > round(staged.share * facts.rows_in, 6),
-                rows_mended=self._rows_mended() if staged.applied.rows else 0,
+                rows_mended=count_mended(self.connection) if staged.applied.rows else 0,
                 unmatched=staged.applied.unmatched,
                 still_bad=tuple(
                     self.connection.execute(
@@ -206,7 +175,7 @@ class Writer:
     def _refused(self, delivery: Delivery, error: UnsoundError) -> DeliveryRefusedError:
         # What DuckDB set apart of this file must not be taken for the next one's.
         self.connection.execute("drop table if exists rejected; drop table if exists rejected_scan")
-        return _refusal(delivery, error)
+        return refusal(delivery, error)
 
     def _prepare(self, delivery: Delivery) -> Staged:
         """Stage a delivery and mend it: all that comes before judging.
@@ -217,7 +186,7 @@ class Writer:
         contract = self.contracts[delivery.feed, delivery.table]
         entry = delivery.source.table(delivery.feed, delivery.table)
         mends, landed = self._mends(delivery), delivery.landed
-        stamp = _stamp(delivery)
+        stamp = delivery.stamp()
         bytes_hash = self._hash(delivery, stamp)
         if landed:
             opened = open_landed(self.connection, self.settings, delivery, contract, landed, self.key_id)
@@ -240,7 +209,8 @@ class Writer:
         if not landed:
             _check_untouched(delivery, stamp)
         if facts.has_doubles:
-            self._find_duplicates(len(contract.columns), len(staging.extras))
+            self.dirty.add("doubles")
+            find_duplicates(self.connection, len(contract.columns), len(staging.extras))
         share = contract.allowed_bad_share if entry.allowed_bad_share is None else entry.allowed_bad_share
         return Staged(contract, opened, staging.extras, facts, share, bytes_hash, stamp, mends, applied)
 
@@ -255,7 +225,7 @@ class Writer:
         """Fill ``staged`` with all rows that could be split; where some are bad, find where they stand."""
         is_personal = bool(contract.pii)
         try:
-            self._fill_staged(sql, contract, opened)
+            fill_staged(self.connection, sql, contract, opened.relation, self.keeps_order)
             if opened.relation.format == "csv" and take_misfits(self.connection, is_personal=is_personal):
                 self.dirty.update(TABLES)
             facts = self._count(contract)
@@ -304,54 +274,6 @@ class Writer:
         look = f"mallard quarantine inspect {delivery.feed}/{delivery.table} {delivery.day}"
         return f"mend the source and deliver the day again, or mend the rows: {look}"
 
-    def _fill_staged(self, sql: str, contract: Contract, opened: Opened) -> None:
-        """Fill ``staged`` in the order of the file, on which a row's ``rowid`` as its position rests.
-
-        DuckDB keeps the order of a plan that only scans and projects. Should a version of it make anything
-        else of the query (it makes joins of long lists), one thread keeps the order all the same.
-        """
-        relation = opened.relation
-        shape = (contract.name, relation.format, relation.names, relation.types)
-        if relation.format != "projection" and shape not in self.keeps_order:
-            plan = self.connection.execute(f"explain (format json) {sql}").fetchall()[0][1]
-            self.keeps_order[shape] = all(map(is_straight, json.loads(plan)))
-        exceptions = []
-        if not self.keeps_order.get(shape, True):
-            exceptions.append(("threads", "1"))
-        if relation.format == "projection" and contract.pii:
-            # The source's own SQL may sort rows before they are hashed: none of them may reach the disk.
-            exceptions.append(("max_temp_directory_size", "'0KiB'"))
-        try:
-            for name, value in exceptions:
-                self.connection.execute(f"set {name} = {value}")
-            self.connection.execute(f"create or replace temp table staged as {sql}")
-        finally:
-            for name, _ in exceptions:
-                self.connection.execute(f"reset {name}")
-
-    def _find_duplicates(self, columns: int, extras: int) -> None:
-        """Fill ``doubles`` with the staged rows of which an equal one comes later in the file."""
-        # The hash finds candidates cheaply; what counts is that all values are equal.
-        values = [f"c{number}" for number in range(columns)] + [f"x{number}" for number in range(extras)]
-        self.dirty.add("doubles")
-        self.connection.execute(
-            f"""
-            insert into doubles
-            select row_id from (
-                select
-                    rowid as row_id,
-                    row_number() over (
-                        partition by _hash, {", ".join(values)}, _row_json order by rowid desc
-                    ) as copy,
-                from staged
-                where _hash in (select _hash from staged group by _hash having count(*) > 1)
-                    -- lines that cannot be read have no values that could be equal
-                    and _reason is distinct from '{UNREADABLE}'
-            )
-            where copy > 1
-            """
-        )
-
     def _write(self, delivery: Delivery, staged: Staged) -> Manifest:
         """Write the data file, the quarantine file and, when both are on disk, the manifest.
 
@@ -390,7 +312,7 @@ class Writer:
                 where=str(delivery.path),
                 mend="this is a defect of Mallard: please report it with the file's header",
             )
-        rows_mended = (self._rows_mended() if staged.applied.rows else 0) + (
+        rows_mended = (count_mended(self.connection) if staged.applied.rows else 0) + (
             again.rows_mended if again else 0
         )
         manifest = Manifest(
@@ -454,13 +376,6 @@ class Writer:
     def _mends(self, delivery: Delivery) -> Mends:
         return read_mends(self.settings, delivery.feed, delivery.table, delivery.source.name, delivery.date)
 
-    def _rows_mended(self) -> int:
-        return int(
-            self.connection.execute(
-                "select count(*) from staged where _reason is null and rowid in (select row_id from mended)"
-            ).fetchall()[0][0]
-        )
-
     def _entry_hash(self, delivery: Delivery, contract: Contract, mends: Mends) -> str:
         """All that decides what lands beside the bytes and the contract: entry, mends, and the key of PII hashes."""
         entry = delivery.source.entry_hash(delivery.feed, delivery.table)
@@ -481,45 +396,14 @@ class Writer:
         return self.hashes[known]
 
 
-def _stamp(delivery: Delivery) -> str:
-    """Size, times and inode of the files: while it stays, nobody has written to them."""
-    if delivery.landed:
-        return delivery.landed.source_stamp
-    stats = [path.stat() for _, path in delivery.inputs]
-    return ";".join(f"{s.st_ino}-{s.st_size}-{s.st_mtime_ns}-{s.st_ctime_ns}" for s in stats)
-
-
 def _memory() -> int:
     """Bytes that DuckDB may take: half of what this process may have, and no more than ``_MOST_MEMORY``."""
     return min(_MOST_MEMORY, available_bytes() // 2)
 
 
-def is_straight(node: dict[str, Any]) -> bool:
-    """Whether a plan's operator, and all below it, only project what one scan reads."""
-    children = node.get("children") or []
-    return not children or (
-        node["name"].strip() == "PROJECTION" and len(children) == 1 and is_straight(children[0])
-    )
-
-
 def _check_untouched(delivery: Delivery, stamp: str) -> None:
-    if _stamp(delivery) != stamp:
+    if delivery.stamp() != stamp:
         raise UnsoundError(
             "The file changed while it was read.",
             mend="write it under a name that begins with _ and rename it when it is whole",
         )
-
-
-def _refusal(delivery: Delivery, error: UnsoundError) -> DeliveryRefusedError:
-    places = [("line", error.line), ("row", error.row), ("column", error.column)]
-    where = [
-        f"source {delivery.source.name}, {delivery.path}",
-        *(f"{name} {at}" for name, at in places if at),
-    ]
-    return DeliveryRefusedError(
-        f"{delivery.name} was refused: {error.summary}",
-        expected=error.expected,
-        found=error.found,
-        where=", ".join(where),
-        mend=error.mend,
-    )

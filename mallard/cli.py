@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
-from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mallard.errors import MallardError, NothingToDoError, SettingsError
+from mallard.options import parse_day
 from mallard.quarantine import app as quarantine
 from mallard.settings import from_environment
 
@@ -45,27 +45,14 @@ def _progress() -> Progress:
     return TerminalProgress()
 
 
-def _day(text: str | None, option: str) -> date | None:
-    if text is None:
-        return None
-    try:
-        return datetime.strptime(text, "%Y-%m-%d").date()  # noqa: DTZ007 - a calendar day has no zone
-    except ValueError as error:
-        raise SettingsError(
-            f"{option} is no day.",
-            expected="a day as YYYY-MM-DD, such as 2025-11-11",
-            found=text,
-            where=option,
-            mend=f"{option} 2025-11-11",
-        ) from error
-
-
 @app.command()
 def load(
     *,
-    inbox: Annotated[Path | None, typer.Option(help="Folder <feed>/<table>/<day>.<ext>.")] = None,
-    first: Annotated[str | None, typer.Option("--from", help="First delivery day.")] = None,
-    last: Annotated[str | None, typer.Option("--to", help="Last delivery day.")] = None,
+    inbox: Annotated[
+        Path | None, typer.Option(help="Folder of <feed>/<table>/<day>.<ext>  [default: MALLARD_HOME/inbox]")
+    ] = None,
+    first: Annotated[str | None, typer.Option("--from", help="First delivery day, YYYY-MM-DD.")] = None,
+    last: Annotated[str | None, typer.Option("--to", help="Last delivery day, included.")] = None,
     source: Annotated[
         str | None, typer.Option(help="A source of the registry, such as online_retail.")
     ] = None,
@@ -84,7 +71,7 @@ def load(
     from mallard.show import show_landing, show_receipt
 
     settings = from_environment()
-    first_day, last_day = _day(first, "--from"), _day(last, "--to")
+    first_day, last_day = parse_day(first, "--from"), parse_day(last, "--to")
     if first_day and last_day and first_day > last_day:
         raise SettingsError(
             "--from is after --to.",
@@ -132,7 +119,7 @@ def simulate(
     if faults == "help":
         show_faults(FAULTS)
         return
-    day = _day(first_day, "--first-day")
+    day = parse_day(first_day, "--first-day")
     assert day is not None  # noqa: S101 - the option has a default
     settings = from_environment()
     chosen = tuple(name for name in currencies.split(",") if name) or (settings.currency,)
@@ -185,14 +172,24 @@ def publish(
 
     Example: [bold]mallard publish --accept deliveries.volume_is_there --because "a bank holiday"[/]
     """
-    import getpass
-
     from mallard.pipeline import publish_waiting
     from mallard.show import show_receipt
 
     settings = from_environment()
-    receipt = publish_waiting(settings, accept or (), because, by or getpass.getuser(), _progress())
+    receipt = publish_waiting(settings, accept or (), because, by or _user(), _progress())
     show_receipt(settings, receipt)
+
+
+def _user() -> str:
+    import getpass
+
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        # A container's user may have a number and no name.
+        raise SettingsError(
+            "Who decides?", expected="a name, kept with the version", mend="--by NAME, or MALLARD_USER"
+        ) from None
 
 
 @app.command()
@@ -252,9 +249,9 @@ def up() -> None:
 @app.command()
 def demo(
     *,
-    days: Annotated[int, typer.Option(min=1)] = 42,
-    users: Annotated[int, typer.Option(min=1)] = 2000,
-    seed: Annotated[int, typer.Option()] = 1,
+    days: Annotated[int, typer.Option(min=1, help="How many business days.")] = 42,
+    users: Annotated[int, typer.Option(min=1, help="How many people may come by.")] = 2000,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same shop.")] = 1,
 ) -> None:
     """Simulate a shop, run the Airflow DAGs over its weeks, and show what was published."""
     from mallard.demo import run_demo
@@ -274,6 +271,17 @@ def main() -> None:
             raise
         _tell(error)
         sys.exit(error.exit_code)
+    except OSError as error:
+        if _State.verbose or error.filename is None:
+            raise
+        _tell(
+            MallardError(
+                f"The operating system said no: {error.strerror}.",
+                where=str(error.filename),
+                mend="let this user read and write there, or name another place (MALLARD_HOME, --inbox, --out)",
+            )
+        )
+        sys.exit(MallardError.exit_code)
     except KeyboardInterrupt:
         sys.stderr.write("\nStopped. What is published stays as it was; run the command again to go on.\n")
         sys.exit(130)

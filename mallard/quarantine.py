@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 import json
-import sys
-from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mallard.errors import MallardError, NothingToDoError, SettingsError
+from mallard.options import parse_day
 from mallard.settings import from_environment
+from mallard.show_quarantine import (
+    as_dict,
+    counted,
+    show_check,
+    show_groups,
+    show_rows,
+    tell_unused,
+    write_json,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import date
 
-    from ingestion.quarantine import BadRow, Group, Place
-    from ingestion.writer import Checked
+    from ingestion.quarantine import Place
     from mallard.settings import Settings
 
 app = typer.Typer(
@@ -36,7 +44,6 @@ _Source = Annotated[str | None, typer.Option(help="A source, where several deliv
 _Reason = Annotated[str | None, typer.Option(help="Only rows of this reason.")]
 _First = Annotated[str | None, typer.Option("--from", help="First delivery day.")]
 _Last = Annotated[str | None, typer.Option("--to", help="Last delivery day.")]
-_SHOWN = 60
 
 
 @app.command("list")
@@ -57,11 +64,11 @@ def list_bad(
     from ingestion.quarantine import find_places, summarise
 
     settings = from_environment()
-    places = _places(settings, table, first, last, source)
+    places = _places(settings, table, parse_day(first, "--from"), parse_day(last, "--to"), source)
     groups = summarise(settings, places, reason)
-    _tell_unused(settings, places)
+    tell_unused(settings, places)
     if as_json:
-        _write_json([_as_dict(group) for group in groups])
+        write_json([as_dict(group) for group in groups])
         return
     if not groups:
         everything = summarise(settings, find_places(settings)) if places != find_places(settings) else []
@@ -69,7 +76,7 @@ def list_bad(
             "No bad rows match; `mallard quarantine list` shows all." if everything else "No bad rows."
         )
         return
-    _show_groups(groups, limit)
+    show_groups(groups, limit)
 
 
 @app.command()
@@ -104,7 +111,7 @@ def inspect(
         rows = [row for row in rows if not row.is_set_aside]
         export_rows(place, rows, csv)
         typer.echo(
-            f"{_count(len(rows), 'bad row')} of {place.name} in {csv}. Edit the columns after _text, then:"
+            f"{counted(len(rows), 'bad row')} of {place.name} in {csv}. Edit the columns after _text, then:"
         )
         typer.echo(f"  mallard quarantine mend {table} {day} {csv}")
         if place.contract.pii:
@@ -113,7 +120,7 @@ def inspect(
                 "it is hashed before it is kept."
             )
         return
-    _show_rows(settings, place, rows, limit)
+    show_rows(settings, place, rows, limit)
 
 
 @app.command()
@@ -145,7 +152,8 @@ def mend(
     [bold]mallard quarantine mend orders/orders 2025-11-11[/]
     """
     from ingestion.mend_files import import_rows
-    from ingestion.quarantine import check, forget, mend_rows, read_rows
+    from ingestion.mend_notes import forget, mend_rows
+    from ingestion.quarantine import check, read_rows
 
     settings = from_environment()
     place = _place(settings, table, day, source)
@@ -154,7 +162,7 @@ def mend(
     if (wheres or reason) and not sets:
         raise SettingsError("--where and --reason choose rows for --set.", mend="add --set column=value")
     if is_forgotten:
-        typer.echo(f"Forgotten: {_count(forget(settings, place), 'mend')} of {place.name}.")
+        typer.echo(f"Forgotten: {counted(forget(settings, place), 'mend')} of {place.name}.")
         typer.echo(f"What they landed goes with: mallard quarantine replay {table} --day {day}")
         return
     if file or sets:
@@ -162,12 +170,12 @@ def mend(
         done = mend_rows(settings, place, wanted)
         changes = ", ".join(f"{name} in {rows:,}" for name, rows in done.columns.items())
         typer.echo(
-            f"Mended: {_count(done.rows, 'row')} of {place.name}"
+            f"Mended: {counted(done.rows, 'row')} of {place.name}"
             + (f" (changed: {changes})." if changes else ".")
         )
         if done.unchanged:
-            typer.echo(f"Left as they are, in the quarantine: {_count(done.unchanged, 'row')}.")
-    _show_check(
+            typer.echo(f"Left as they are, in the quarantine: {counted(done.unchanged, 'row')}.")
+    show_check(
         place, check(settings, place), before=sum(not row.is_set_aside for row in read_rows(settings, place))
     )
 
@@ -192,7 +200,8 @@ def replay(
     from mallard.show import show_landing, show_receipt
 
     settings = from_environment()
-    places = _places(settings, table, day, day, source)
+    only = parse_day(day, "--day")
+    places = _places(settings, table, only, only, source)
     if not places:
         raise NothingToDoError("There are no bad rows to replay.", mend="mallard quarantine list")
     report, receipt = run_replay(
@@ -203,17 +212,6 @@ def replay(
         show_receipt(settings, receipt)
     else:
         typer.echo("Nothing was published: the next load or replay publishes what is landed.")
-
-
-def _parse_day(text: str | None) -> date | None:
-    if text is None:
-        return None
-    try:
-        return datetime.strptime(text, "%Y-%m-%d").date()  # noqa: DTZ007 - a calendar day has no zone
-    except ValueError:
-        raise SettingsError(
-            "That is no delivery day.", expected="a day as YYYY-MM-DD, such as 2025-11-11", found=text
-        ) from None
 
 
 def _parse_table(text: str | None) -> tuple[str | None, str | None]:
@@ -233,19 +231,20 @@ def _parse_table(text: str | None) -> tuple[str | None, str | None]:
 
 
 def _places(
-    settings: Settings, table: str | None, first: str | None, last: str | None, source: str | None
+    settings: Settings, table: str | None, first: date | None, last: date | None, source: str | None
 ) -> list[Place]:
     from ingestion.quarantine import find_places
 
     feed, name = _parse_table(table)
-    return find_places(settings, feed, name, source=source, first=_parse_day(first), last=_parse_day(last))
+    return find_places(settings, feed, name, source=source, first=first, last=last)
 
 
 def _place(settings: Settings, table: str, day: str, source: str | None) -> Place:
     feed, name = _parse_table(table)
     if name is None:
         raise SettingsError(f"{feed} is a feed.", expected="a table as feed/table", mend=f"{feed}/{feed}")
-    found = _places(settings, table, day, day, source)
+    only = parse_day(day, "DAY")
+    found = _places(settings, table, only, only, source)
     if not found:
         days = sorted({str(place.day) for place in _places(settings, table, None, None, source)})
         raise NothingToDoError(
@@ -306,161 +305,3 @@ def _wanted(
             mend=f"mallard quarantine inspect {place.feed}/{place.table} {place.day}",
         )
     return wanted
-
-
-def _write_json(rows: object) -> None:
-    sys.stdout.write(json.dumps(rows, default=str, indent=2, ensure_ascii=False) + "\n")
-
-
-def _as_dict(group: Group) -> dict[str, object]:
-    place, example = group.place, group.example
-    return {
-        "feed": place.feed,
-        "table": place.table,
-        "delivery": place.day,
-        "source": place.source,
-        "state": group.state,
-        "reason": group.reason,
-        "rows": group.rows,
-        "rows_mended": group.pending,
-        "since": group.since.isoformat(),
-        "source_file": example.source_file,
-        "line": example.line,
-        "column": example.column or None,
-        "found": example.found,
-    }
-
-
-def _short(text: str, most: int = _SHOWN) -> str:
-    # What a file holds may steer a terminal: only what can be printed is.
-    plain = "".join(sign if sign.isprintable() else "·" for sign in text)
-    return plain if len(plain) <= most else plain[: most - 1] + "…"
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}" + ("" if number == 1 else "s")
-
-
-def _age(since: datetime) -> str:
-    minutes = int((datetime.now(UTC) - since).total_seconds() // 60)
-    if minutes < 120:
-        return f"{minutes} min"
-    return f"{minutes // 60} h" if minutes < 48 * 60 else f"{minutes // 1440} d"
-
-
-def _found(row: BadRow, most: int = _SHOWN) -> str:
-    return _short(row.found, most)
-
-
-def _tell_unused(settings: Settings, places: Sequence[Place]) -> None:
-    for place in places:
-        manifest = place.manifest(settings)
-        if manifest and manifest.mends_unmatched:
-            typer.echo(
-                f"{place.name}: {_count(manifest.mends_unmatched, 'mend')} not used when it landed last, as no bad row "
-                "held what it held when it was mended.",
-                err=True,
-            )
-
-
-def _show_groups(groups: Sequence[Group], limit: int) -> None:
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
-
-    console = Console(highlight=False)
-    sources = {group.place.source for group in groups}
-    shown = Table(box=None, header_style="bold", pad_edge=False)
-    shown.add_column("table", no_wrap=True)
-    shown.add_column("delivery", no_wrap=True)
-    if len(sources) > 1:
-        shown.add_column("source", overflow="fold")
-    shown.add_column("rows", justify="right", no_wrap=True)
-    shown.add_column("what is wrong", overflow="fold", ratio=1)
-    shown.add_column("for", no_wrap=True, justify="right")
-    ordered = sorted(groups, key=lambda group: (-group.place.day.toordinal(), group.place))
-    listed = ordered[:limit] if limit else ordered
-    for group in listed:
-        example = group.example
-        says = f"{group.reason}\n[dim]{escape(example.where)}: {escape(_found(example))}[/]"
-        if group.state != "quarantined":
-            says = f"[yellow]{group.state}:[/] {says}"
-        if group.pending:
-            says += f"\n[green]{group.pending:,} mended, not landed yet[/]"
-        cells = [f"{group.place.feed}/{group.place.table}", str(group.place.day)]
-        if len(sources) > 1:
-            cells.append(group.place.source)
-        cells += [f"{group.rows:,}", says, _age(group.since)]
-        shown.add_row(*cells)
-    console.print(shown)
-    rows, deliveries = sum(group.rows for group in groups), len({group.place for group in groups})
-    told = f"{_count(rows, 'bad row')} of {deliveries:,} deliver{'y' if deliveries == 1 else 'ies'}"
-    told += f", source {next(iter(sources))}" if len(sources) == 1 else ""
-    if len(listed) < len(groups):
-        told += f"; {len(listed)} of {len(groups):,} lines shown, --limit 0 shows all"
-    console.print(told, style="dim")
-    first = listed[0].place
-    console.print("Look at the rows:", style="dim")
-    console.print(f"  mallard quarantine inspect {first.feed}/{first.table} {first.day}", soft_wrap=True)
-    if any(group.pending for group in groups):
-        console.print("Land what is mended:", style="dim")
-        console.print("  mallard quarantine replay")
-
-
-def _show_rows(settings: Settings, place: Place, rows: Sequence[BadRow], limit: int) -> None:
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
-
-    from ingestion.quarantine import how_to_mend
-    from ingestion.tables import REFUSED
-
-    console = Console(highlight=False)
-    listed = rows[:limit] if limit else rows
-    console.print(f"{place.name}, source {place.source}", style="bold")
-    console.print(rows[0].source_file, style="dim", soft_wrap=True)
-    if place.file(settings, REFUSED).exists():
-        console.print("The file was refused: nothing of it is landed.", style="yellow")
-    shown = Table(box=None, header_style="bold", pad_edge=False)
-    shown.add_column("line", justify="right", no_wrap=True)
-    shown.add_column("key", overflow="fold")
-    shown.add_column("column: found", overflow="fold", ratio=1)
-    shown.add_column("should be", overflow="fold", ratio=1)
-    for row in listed:
-        key = ", ".join(str(row.values.get(name) or "") for name in place.contract.key)
-        found = f"{row.column}: {_found(row)}" if row.column else f"{row.reason}: {_found(row)}"
-        wanted = escape(how_to_mend(place, row))
-        if row.pending is not None:
-            sets = ", ".join(f"{name}={value or ''}" for name, value in row.pending.items())
-            wanted = f"[green]mended: {escape(_short(sets))}[/]"
-        shown.add_row(str(row.line or f"row {row.row}"), escape(_short(key, 40)), escape(found), wanted)
-    console.print(shown)
-    if len(listed) < len(rows):
-        console.print(f"{len(listed):,} of {len(rows):,} rows; --limit 0 shows all", style="dim")
-    look = f"mallard quarantine inspect {place.feed}/{place.table} {place.day} --csv bad.csv"
-    console.print("Edit them in a spreadsheet:", style="dim")
-    console.print(f"  {look}", soft_wrap=True)
-
-
-def _show_check(place: Place, checked: Checked, *, before: int) -> None:
-    bad, look = checked.rows_bad, f"{place.feed}/{place.table} {place.day}"
-    for row, line, reason in checked.still_bad:
-        typer.echo(f"  still bad: {f'line {line}' if line else f'row {row}'}, {reason}")
-    if checked.unmatched:
-        typer.echo(
-            f"  not used: {_count(len(checked.unmatched), 'mend')}, as no bad row holds what it held when it was "
-            "mended: the file, the rules or the hash key have changed"
-        )
-    total = _count(checked.rows_in, "row")
-    if checked.is_refused:
-        typer.echo(
-            f"Of {total}, {bad:,} would be bad: too many, the delivery would be refused. Mend more of them."
-        )
-        return
-    mended = f", {checked.rows_mended:,} would land as mended" if checked.rows_mended else ""
-    typer.echo(f"Of {total}, {bad:,} would be bad{mended}.")
-    if not checked.rows_mended and bad >= before:
-        typer.echo("So nothing would change. Mend rows, the contract or the source's entry first:")
-        typer.echo(f"  mallard quarantine inspect {look} --csv bad.csv")
-        return
-    typer.echo(f"Land it: mallard quarantine replay {place.feed}/{place.table} --day {place.day}")

@@ -118,10 +118,18 @@ def from_environment() -> Settings:
     Raises:
         SettingsError: a variable is set to what cannot be used.
     """
-    home = os.environ.get("MALLARD_HOME") or str(CHECKOUT / "var")
+    home = Path(os.environ.get("MALLARD_HOME") or CHECKOUT / "var").expanduser().resolve()
+    if home.exists() and not home.is_dir():
+        raise SettingsError(
+            "MALLARD_HOME is no folder.",
+            expected="the folder of a warehouse, or a place where one may be made",
+            found=f"a file: {home}",
+            where="MALLARD_HOME",
+            mend="export MALLARD_HOME=/srv/mallard",
+        )
     sources_file = os.environ.get("MALLARD_SOURCES")
     return Settings(
-        home=Path(home).expanduser().resolve(),
+        home=home,
         time_zone=os.environ.get("MALLARD_TIME_ZONE") or "UTC",
         currency=os.environ.get("MALLARD_CURRENCY") or "USD",
         sources_file=Path(sources_file).resolve() if sources_file else REGISTRY,

@@ -10,7 +10,8 @@ import pytest
 
 from ingestion.landing import read_manifests
 from ingestion.mend_files import export_rows, import_rows
-from ingestion.quarantine import find_places, mend_rows, read_rows
+from ingestion.mend_notes import mend_rows
+from ingestion.quarantine import find_places, read_rows
 from mallard import pipeline
 from mallard.errors import DeliveryRefusedError
 from mallard.progress import LogProgress

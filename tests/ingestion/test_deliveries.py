@@ -40,6 +40,19 @@ def test_an_empty_or_absent_inbox_is_told(inbox: Inbox, tmp_path: Path) -> None:
         inbox.plan()
 
 
+@pytest.mark.parametrize("place", ["", "shop/inbox/orders", "shop/inbox/orders/orders"])
+def test_a_folder_beside_the_inbox_is_told_where_the_inbox_is(
+    inbox: Inbox, tmp_path: Path, place: str
+) -> None:
+    folder = tmp_path / "shop" / "inbox" / "orders" / "orders"
+    folder.mkdir(parents=True)
+    (folder / "2025-11-11.csv").touch()
+    inbox.root = tmp_path / "shop" if not place else tmp_path / place
+    with pytest.raises(SettingsError, match="is no inbox") as caught:
+        inbox.plan()
+    assert caught.value.mend == f"mallard load --inbox {tmp_path / 'shop' / 'inbox'}"
+
+
 def test_a_range_that_ends_before_it_begins_is_refused(inbox: Inbox) -> None:
     inbox.rows("orders/orders", [order(1)])
     with pytest.raises(SettingsError, match="ends before it begins"):

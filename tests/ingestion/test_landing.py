@@ -394,7 +394,7 @@ def test_every_contract_is_staged_by_a_plan_that_keeps_the_order(tmp_path: Path,
     from ingestion.conform import Dialect, stage
     from ingestion.contract import read_contracts
     from ingestion.files import csv_relation, json_relation, parquet_relation
-    from ingestion.writer import is_straight
+    from ingestion.staged import is_straight
 
     with duckdb.connect() as connection:
         for contract in read_contracts().values():

@@ -16,13 +16,12 @@ from ingestion import writer as writer_module
 from ingestion.contract import read_contracts
 from ingestion.landing import LandingReport, collect_garbage, land
 from ingestion.mend_files import export_rows, import_rows
+from ingestion.mend_notes import forget, mend_rows
 from ingestion.quarantine import (
     Place,
     check,
     delivery_of,
     find_places,
-    forget,
-    mend_rows,
     read_rows,
     summarise,
 )

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from mallard.errors import SettingsError
 from mallard.settings import Settings
 from mallard.show import not_landed
 from publishing.lock import writer_lock
@@ -126,6 +127,31 @@ def test_deliveries_that_came_after_any_run_looked_are_told(tmp_path) -> None:
         "orders/orders of 2025-11-01",
         "orders/orders of 2025-11-02",
     ]
+
+
+@pytest.mark.parametrize(
+    ("place", "words"), [("", ["MALLARD_HOME", "no folder"]), ("x", ["Not a directory"])]
+)
+def test_a_home_that_cannot_be_is_told(tmp_path, place, words) -> None:
+    put(tmp_path / "inbox", "orders/orders/2025-11-01.csv", ORDERS)
+    (tmp_path / "file").touch()
+    ran = mallard(tmp_path / "file" / place, "load", "--inbox", str(tmp_path / "inbox"))
+    assert ran.returncode in {1, 2}
+    for word in [str(tmp_path / "file"), *words]:
+        assert word in tell(ran)
+
+
+def test_a_user_without_a_name_is_asked_for_one(tmp_path, monkeypatch) -> None:
+    from mallard.cli import publish
+
+    def unknown() -> str:
+        raise KeyError("getpwuid(): uid not found: 4711")
+
+    monkeypatch.setenv("MALLARD_HOME", str(tmp_path))
+    monkeypatch.setattr("getpass.getuser", unknown)
+    with pytest.raises(SettingsError, match="Who decides") as caught:
+        publish(accept=["deliveries.volume_is_there"], because="a bank holiday", by="")
+    assert "--by" in caught.value.mend
 
 
 def test_help_loads_nothing_heavy(tmp_path) -> None:
