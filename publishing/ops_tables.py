@@ -149,7 +149,7 @@ def _write_quality_results(
             where run_id in (
                 select run_id from base.ops.quality_results
                 group by run_id
-                order by max(recorded_at) desc
+                order by max(version) desc
                 limit ?
             )
             """,

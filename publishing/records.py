@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -53,15 +53,19 @@ class Record:
 
 @dataclass(frozen=True)
 class Rollback:
-    """The link was moved by hand from one version to another (from None: it pointed nowhere)."""
+    """The link was moved by hand from one version to another (from None: it pointed nowhere).
+
+    ``after_version`` is the newest version that was published then: a clock may be set back, numbers never are.
+    """
 
     from_version: int | None
     to_version: int
     at: str
+    after_version: int
 
 
 def now() -> str:
-    """This instant as an ISO text in UTC, to the microsecond: records are ordered by it."""
+    """This instant as an ISO text in UTC, to the microsecond. For people: order is by version."""
     return datetime.now(UTC).isoformat(timespec="microseconds")
 
 
@@ -114,7 +118,7 @@ def read_records(
             continue
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
             records.append(_read(path))
-    return sorted(records, key=lambda record: record.recorded_at)
+    return sorted(records, key=lambda record: (record.version, record.recorded_at))
 
 
 def _read(path: Path) -> Record:
@@ -133,20 +137,29 @@ def _read(path: Path) -> Record:
 
 
 def store_rollback(settings: Settings, rollback: Rollback) -> None:
-    """Write down that the link was moved, so that a lost link is found where it was."""
-    stamp = "".join(letter for letter in rollback.at if letter.isdigit())
-    body = {"from_version": rollback.from_version, "to_version": rollback.to_version, "at": rollback.at}
-    write_durably(receipts_folder(settings) / f"rollback-{stamp}.json", json.dumps(body))
+    """Write down that the link was moved, so that a lost link is found where it was. Under the link's lock."""
+    number = max(map(_rollback_number, _rollback_files(settings)), default=0) + 1
+    write_durably(receipts_folder(settings) / f"rollback-{number:06d}.json", json.dumps(asdict(rollback)))
 
 
 def read_rollbacks(settings: Settings) -> list[Rollback]:
     """All rollbacks, oldest first."""
     rollbacks = []
-    for path in receipts_folder(settings).glob("rollback-*.json"):
+    for path in sorted(_rollback_files(settings), key=_rollback_number):
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
             body = json.loads(path.read_text())
-            rollbacks.append(Rollback(body["from_version"], int(body["to_version"]), str(body["at"])))
-    return sorted(rollbacks, key=lambda rollback: rollback.at)
+            after = int(body["after_version"])
+            rollbacks.append(Rollback(body["from_version"], int(body["to_version"]), str(body["at"]), after))
+    return rollbacks
+
+
+def _rollback_files(settings: Settings) -> list[Path]:
+    return list(receipts_folder(settings).glob("rollback-*.json"))
+
+
+def _rollback_number(path: Path) -> int:
+    number = path.stem.removeprefix("rollback-")
+    return int(number) if number.isdecimal() else 0
 
 
 def drop_old_records(settings: Settings, kept_versions: set[int]) -> None:

@@ -128,7 +128,8 @@ def publish(settings: Settings, candidate: Candidate, receipt: Receipt) -> Versi
         GateRefusedError: the receipt is not positive, or not this candidate's, or somebody published or
             rolled back since the candidate was begun. The refusal is recorded; readers see what they saw.
         BusyError: another run holds the writer's lock.
-        MallardError: there is no disk space.
+        MallardError: there is no disk space; or there was none left after the link's swap, and readers see the
+            new version.
     """
     with writer_lock(settings, what="a publish"):
         try:
@@ -160,8 +161,16 @@ def _publish_file(settings: Settings, candidate: Candidate, record: Record) -> V
     candidate.path.replace(path)
     records.fsync_folder(settings.published)
     swap_link(settings, path)
-    record = records.change_state(settings, record, "published")
-    collect_garbage(settings)
+    try:
+        record = records.change_state(settings, record, "published")
+        collect_garbage(settings)
+    except OSError as error:
+        raise MallardError(
+            f"Version {record.version} is published; only its record could not be completed.",
+            found=error.strerror or str(error),
+            where=str(records.receipts_folder(settings)),
+            mend="make room on that disk; the next load completes the record",
+        ) from error
     return _version(settings, record)
 
 
@@ -249,8 +258,9 @@ def rollback(settings: Settings, version: int | None = None) -> Version:
             chosen = next((one for one in kept if one.version == version), None)
         if chosen is None or chosen.version == live:
             raise _cannot_roll_back(kept, version, live)
+        newest = kept[-1].version
         swap_link(settings, version_path(settings, chosen.version))
-        records.store_rollback(settings, Rollback(live, chosen.version, records.now()))
+        records.store_rollback(settings, Rollback(live, chosen.version, records.now(), newest))
         return _version(settings, chosen)
 
 
@@ -307,6 +317,8 @@ def recover(settings: Settings, say: Callable[[str], None]) -> None:
     finished where readers already see it and removed where they do not.
     """
     with link_lock(settings):
+        for draft in settings.published.glob(f".{current_link(settings).name}.*"):
+            draft.unlink()
         live = _linked_version(settings)
         for record in records.read_records(settings):
             if record.state != "publishing":
@@ -325,7 +337,8 @@ def recover(settings: Settings, say: Callable[[str], None]) -> None:
         offered = _best_kept(settings, _published(settings))
         if offered is not None:
             swap_link(settings, version_path(settings, offered.version))
-            records.store_rollback(settings, Rollback(None, offered.version, records.now()))
+            newest = _published(settings)[-1].version
+            records.store_rollback(settings, Rollback(None, offered.version, records.now(), newest))
             say(f"The published link pointed nowhere: it points at version {offered.version} again.")
         elif live is not None:
             current_link(settings).unlink()
@@ -351,9 +364,10 @@ def _best_kept(settings: Settings, published: list[Record]) -> Record | None:
     kept = {one.version: one for one in published if version_path(settings, one.version).exists()}
     if not kept:
         return None
-    moves = [(one.recorded_at, one.version) for one in published]
-    moves += [(one.at, one.to_version) for one in records.read_rollbacks(settings)]
-    return next(kept[version] for _, version in sorted(moves, reverse=True) if version in kept)
+    moves = [(one.version, 0, one.version) for one in published]
+    rollbacks = enumerate(records.read_rollbacks(settings), start=1)
+    moves += [(one.after_version, number, one.to_version) for number, one in rollbacks]
+    return next(kept[version] for _, _, version in sorted(moves, reverse=True) if version in kept)
 
 
 def _number(path: Path) -> int:

@@ -21,8 +21,11 @@ def publish_and_die(settings: Settings, module_name: str, function_name: str, mo
     child = os.fork()
     if child == 0:
         try:
-            module = importlib.import_module(module_name)
-            original = getattr(module, function_name)
+            owner = importlib.import_module(module_name)
+            *classes, name = function_name.split(".")
+            for part in classes:
+                owner = getattr(owner, part)
+            original = getattr(owner, name)
             calls = 0
 
             def dying(*arguments: object, **named: object) -> object:
@@ -35,7 +38,7 @@ def publish_and_die(settings: Settings, module_name: str, function_name: str, mo
                     os.kill(os.getpid(), signal.SIGKILL)
                 return result
 
-            setattr(module, function_name, dying)
+            setattr(owner, name, dying)
             shop.publish_one(settings, "dying", gmv="200.0000")
         finally:
             os._exit(1)
@@ -51,6 +54,7 @@ STEPS = [
     ("publishing.records", "store_record", 1),
     ("publishing.records", "fsync_folder", 2),
     ("publishing.versions", "swap_link", 1),
+    ("pathlib", "Path.symlink_to", 1),
     ("publishing.records", "store_record", 2),
     ("publishing.versions", "collect_garbage", 1),
 ]
@@ -81,6 +85,7 @@ def test_killed_publish_leaves_a_whole_version(
 
     recover(settings, lambda text: None)
     assert not [one for one in records.read_records(settings) if one.state == "publishing"]
+    assert not list(settings.published.glob(".*")), "a draft of the link is left behind"
     following = shop.publish_one(settings, "next", gmv="300.0000", days=4)
     assert read_gmv(settings) == 300.0
     assert list_publishes(settings)[-1].is_live
