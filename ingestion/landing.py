@@ -22,6 +22,7 @@ from ingestion.contract import read_contracts
 from ingestion.manifest import TEMPORARY, Manifest, read_manifests
 from ingestion.writer import Writer
 from mallard.errors import BusyError, DeliveryRefusedError, MallardError
+from publishing.space import MARGIN_BYTES, free_bytes, human_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -74,7 +75,7 @@ def _land_one(writer: Writer, delivery: Delivery, report: LandingReport, progres
         return
     except OSError as error:
         if str(error.filename) not in {str(path) for _, path in delivery.inputs}:
-            raise _cannot_write(error, delivery) from error
+            raise _cannot_write(error, delivery, writer.settings) from error
         report.refused.append(_cannot_read(error, delivery))
         return
     report.landed.append(manifest)
@@ -101,13 +102,17 @@ def _cannot_read(error: OSError, delivery: Delivery) -> DeliveryRefusedError:
     )
 
 
-def _cannot_write(error: OSError, delivery: Delivery) -> MallardError:
+def _cannot_write(error: OSError, delivery: Delivery, settings: Settings) -> MallardError:
     full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    said = error.strerror or str(error)
+    # Rows are staged before they are written, and compressed less than some sources are.
+    size = sum(path.stat().st_size for _, path in delivery.inputs if path.exists())
     return MallardError(
         f"{delivery.name} could not be landed: "
         + ("there is no space left." if full else "the disk said no."),
-        found=error.strerror or str(error),
-        where=str(error.filename or ""),
+        expected=f"at least {human_bytes(2 * size + MARGIN_BYTES)} free" if full else "",
+        found=f"{human_bytes(free_bytes(settings.landing))} free ({said})" if full else said,
+        where=str(error.filename or settings.landing),
         mend="free some space and load again: what was landed before is untouched" if full else "",
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from mallard.errors import MallardError
 from mallard.memory import database_limit
 from mallard.settings import CHECKOUT, Settings
+from publishing.space import is_full, no_room_left
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from mallard.progress import Progress
 
 DBT_PROJECT = CHECKOUT / "dbt_project"
+_PURPOSE = "building the candidate"
 
 
 def fingerprint_logic(settings: Settings, *, with_descriptions: bool = False) -> str:
@@ -67,7 +70,7 @@ def run_dbt(settings: Settings, candidate: Candidate, progress: Progress) -> Non
     """Run ``dbt build`` once over the candidate, in this process.
 
     What failed is in ``target/run_results.json``, which the gate reads; only a run that left no results
-    (a model that does not parse, a wrong variable) is an error here.
+    (a model that does not parse, a wrong variable) and a full disk are errors here.
     """
     arguments = ["build", "--exclude-resource-type", "unit_test"]
     if candidate.is_full_refresh:
@@ -89,7 +92,7 @@ def invoke_dbt(
     """Call dbt in this process with the project's folders, and let go of the file afterwards.
 
     Raises:
-        MallardError: the project does not parse.
+        MallardError: the project does not parse, or the disk is full.
     """
     from dbt.adapters.duckdb.connections import DuckDBConnectionManager
     from dbt.cli.main import dbtRunner
@@ -101,14 +104,27 @@ def invoke_dbt(
     folders = ["--project-dir", str(DBT_PROJECT), "--profiles-dir", str(DBT_PROJECT)]
     folders += ["--target-path", str(target), "--log-path", str(settings.work / "logs")]
     quiet = ["--log-level", "none", "--log-level-file", "info", "--no-use-colors"]
+    # Where the log cannot be written Python prints a traceback per line: what is wrong is told once, below.
+    raises, logging.raiseExceptions = logging.raiseExceptions, False
     with dbt_environment(settings, candidate_path):
         try:
             manifest = _parse(settings, [*quiet, "parse", *folders])
             runner = dbtRunner(manifest=manifest, callbacks=[on_event])
             result = runner.invoke([*quiet, *arguments, *folders])
+        except OSError as error:
+            # dbt's own log is on that disk, too.
+            if not is_full(settings.work, error):
+                raise
+            raise no_room_left(settings.work, _PURPOSE) from error
         finally:
+            logging.raiseExceptions = raises
             # dbt keeps its connection, and with it the file's lock, for the life of the process.
             DuckDBConnectionManager.close_all_connections()
+    if not result.success:
+        said = [str(result.exception or "")]
+        said += [str(one.message) for one in getattr(result.result, "results", None) or []]
+        if is_full(settings.work, "\n".join(said)):
+            raise no_room_left(settings.work, _PURPOSE)
     return bool(result.success)
 
 

@@ -86,9 +86,10 @@ def build(settings: Settings, progress: Progress, *, full_refresh: bool = False)
     """Build a candidate from what is new; None where nothing is. See ``mallard.build.build``."""
     from mallard.build import build as build_candidate
     from publishing.lock import writer_lock
+    from publishing.space import told_if_full
     from publishing.versions import recover
 
-    with writer_lock(settings, what="a build"):
+    with writer_lock(settings, what="a build"), told_if_full(settings.work, "building the candidate"):
         # A run that died may have left a link that points nowhere: mended before anything builds on it.
         recover(settings, progress.say)
         return build_candidate(shop_settings(settings), progress, full_refresh=full_refresh)
@@ -99,11 +100,14 @@ def audit(settings: Settings, candidate: Candidate, progress: Progress) -> Recei
 
     Raises:
         GateRefusedError: a check that blocks failed, raised, or did not run.
+        MallardError: there is no disk space for the receipt and the report.
     """
     from expectations.gate import audit as audit_candidate
     from expectations.verdict import render_text
+    from publishing.space import told_if_full
 
-    receipt = audit_candidate(shop_settings(settings), candidate, progress)
+    with told_if_full(settings.work, "auditing the candidate"):
+        receipt = audit_candidate(shop_settings(settings), candidate, progress)
     if not receipt.passed:
         raise GateRefusedError(render_text(receipt))
     return receipt
@@ -113,10 +117,12 @@ def publish(settings: Settings, candidate: Candidate, receipt: Receipt, progress
     """Publish an audited candidate: readers see it from the next connection on."""
     from ingestion.landing import collect_garbage
     from publishing.lock import writer_lock
+    from publishing.space import told_if_full
     from publishing.versions import publish as publish_candidate
 
     with writer_lock(settings, what="a publish"), progress.stage("Publishing"):
-        version = publish_candidate(settings, candidate, receipt)
+        with told_if_full(settings.work, "publishing the candidate"):
+            version = publish_candidate(settings, candidate, receipt)
         collect_garbage(settings)
     progress.say(f"Published version {version.version} up to {version.as_of}")
     return version

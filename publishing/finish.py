@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,7 @@ from publishing.contents import (
 from publishing.ops_tables import write_ops_tables
 from publishing.receipt import Receipt
 from publishing.records import Record, fsync_file
-from publishing.space import no_space, require_space
+from publishing.space import is_full, no_room_left, require_space
 
 # Views and tables of a build that readers have no use for: landing reads files that move on, staging reads it.
 SCAFFOLDING_SCHEMAS = ("landing", "staging")
@@ -52,11 +51,9 @@ def finish(
     try:
         changes = _rewrite(settings, candidate, record, base)
     except (OSError, duckdb.Error) as error:
-        # DuckDB has no kind of its own for a full disk.
-        if "No space left" not in str(error):
+        if not is_full(candidate.path.parent, error):
             raise
-        free = shutil.disk_usage(candidate.path.parent).free
-        raise no_space(candidate.path.parent, size, free, "finishing the candidate") from error
+        raise no_room_left(candidate.path.parent, "finishing the candidate") from error
     verify(candidate.path, record.receipt)
     candidate.path.chmod(0o444)
     fsync_file(candidate.path)
