@@ -3,13 +3,14 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 UV_VERSION := 0.13.9
+ROUNDS := 50
 # Nothing that runs here may phone home.
 export DO_NOT_TRACK := 1
 export DBT_SEND_ANONYMOUS_USAGE_STATS := false
 export SCARF_ANALYTICS := false
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types unit sql-tests up env docs answers clean
+.PHONY: help setup demo test lint types unit sql-tests chaos up env docs answers clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -44,6 +45,9 @@ unit: setup ## pytest, slow tests included
 
 sql-tests: setup ## dbt's unit tests of the models
 	$(BIN)/python -m mallard.sql_tests
+
+chaos: setup ## Kill ROUNDS loads (50), one after the other, while a reader polls; a table of what came of it
+	@$(BIN)/python -m tests.faults.chaos --rounds $(ROUNDS)
 
 up: setup ## Airflow on http://127.0.0.1:8080 with a generated password
 	@$(BIN)/mallard up
