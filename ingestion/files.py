@@ -68,13 +68,14 @@ class Soundness:
     """What a look at a text file's bytes told.
 
     ``lines`` counts physical lines, the header included, blank ones at the end not. ``newline`` is how they end, empty where a file
-    mixes endings. ``has_mark`` tells a byte order mark.
+    mixes endings. ``has_mark`` tells a byte order mark, ``is_cut`` that no line break ends the last line.
     """
 
     lines: int = 0
     newline: str = "\n"
     has_mark: bool = False
     has_escaped_nul: bool = False
+    is_cut: bool = False
 
 
 @dataclass(frozen=True)
@@ -167,7 +168,7 @@ def inspect(path: Path, ending: str) -> Soundness:
     # Blank lines at the end are none.
     ends = len(tail) - len(tail.rstrip(b"\r\n"))
     lines += is_cut - max(0, ends // max(1, len(newline)) - 1)
-    return Soundness(lines, newline, head == codecs.BOM_UTF8, has_nul_escape)
+    return Soundness(lines, newline, head == codecs.BOM_UTF8, has_nul_escape, is_cut)
 
 
 def _decode(decoder: codecs.IncrementalDecoder, chunk: bytes, lines: int) -> None:

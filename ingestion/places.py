@@ -90,6 +90,34 @@ def take_misfits(connection: duckdb.DuckDBPyConnection, *, is_personal: bool) ->
     return sum(rows for _, rows, _ in found)
 
 
+def refuse_cut(connection: duckdb.DuckDBPyConnection, soundness: Soundness, rows_in: int) -> None:
+    """Refuse a file that stops within its last row: most likely it is still being written.
+
+    What it would land is a part of the delivery, and its last row is not bad but not there yet.
+
+    Raises:
+        UnsoundError: no line break ends the last line, and its row is bad.
+    """
+    if not soundness.is_cut:
+        return
+    ((last, is_bad),) = connection.execute(
+        """
+        select
+            (select max(record) from misfits),
+            (select arg_max(_reason is not null and not _is_set_aside, rowid) from staged)
+        """
+    ).fetchall()
+    if last == rows_in or is_bad:
+        raise UnsoundError(
+            "The file ends in the middle of a row.",
+            expected="a line break after the last row",
+            found="a last row that is bad and does not end",
+            line=soundness.lines,
+            mend="if it is still being written, load again when it is whole (a name that begins with _ keeps it"
+            " unread till then); if it was cut, copy it again; if it is whole, end it with a line break",
+        )
+
+
 def place_rows(
     connection: duckdb.DuckDBPyConnection,
     path: Path,

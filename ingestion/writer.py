@@ -21,7 +21,7 @@ from ingestion.mending import TABLES as MENDING_TABLES
 from ingestion.mending import Applied, apply_mends
 from ingestion.mends import Mends, read_mends
 from ingestion.pii import key_id, set_key
-from ingestion.places import TABLES, UNREADABLE, place_rows, read_unreadable, take_misfits
+from ingestion.places import TABLES, UNREADABLE, place_rows, read_unreadable, refuse_cut, take_misfits
 from ingestion.reading import Opened, open_delivery, unreadable
 from ingestion.rebuilding import check_whole, open_landed, restore_places
 from ingestion.staged import Staged, count_mended, fill_staged, find_duplicates
@@ -238,6 +238,8 @@ class Writer:
                 path, ending, soundness = delivery.path, opened.ending, opened.soundness
                 rows = facts.rows_in - facts.misfits
                 place_rows(self.connection, path, ending, soundness, rows=rows, misfits=facts.misfits)
+                if facts.bad < facts.rows_in:
+                    refuse_cut(self.connection, soundness, facts.rows_in)
                 if facts.unreadable:
                     read_unreadable(
                         self.connection, path, ending, soundness, UNREADABLE, is_personal=is_personal
