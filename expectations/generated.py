@@ -22,7 +22,7 @@ _MART_MEND = "correct the mart's model in dbt_project/models/marts and load agai
 
 @dataclass(frozen=True)
 class MartColumn:
-    """One column of a mart as METRICS.md promises it."""
+    """One column of a mart as ``marts_columns.csv`` promises it."""
 
     name: str
     sql_type: str

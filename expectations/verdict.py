@@ -1,4 +1,4 @@
-"""The verdict as people read it: one screen in a terminal, plain lines in a log, a page per run."""
+"""The verdict as people read it: one screen of plain lines in a terminal or a log, and a page per run."""
 
 from __future__ import annotations
 
@@ -8,15 +8,11 @@ import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from expectations.registry import read_suites
 from mallard.settings import Settings
 from publishing.receipt import CheckResult, Receipt
 from publishing.records import file_word, write_durably
-
-if TYPE_CHECKING:
-    from rich.console import RenderableType
 
 # One screen: what does not fit is in the report.
 SHOWN_REFUSALS = 6
@@ -68,32 +64,6 @@ def render_text(receipt: Receipt) -> str:
     if not receipt.passed:
         lines.append("To see the rows: open work/candidate.duckdb read-only; it stays until the next load.")
     return "\n".join(lines)
-
-
-def render_verdict(receipt: Receipt) -> RenderableType:
-    """The verdict for a terminal, as ``render_text`` has it."""
-    from rich.console import Group
-    from rich.table import Table
-    from rich.text import Text
-
-    parts: list[RenderableType] = [
-        Text(headline(receipt), style="bold green" if receipt.passed else "bold red")
-    ]
-    for check in _blocking(receipt)[:SHOWN_REFUSALS]:
-        table = Table.grid(padding=(0, 1))
-        table.add_column(style="dim", no_wrap=True)
-        table.add_column(overflow="fold")
-        table.add_row("✗", Text(f"{check.name}: {check.verdict}", style="bold red"))
-        for label, text in _parts(check):
-            table.add_row(label, Text(text))
-        parts += [Text(""), table]
-    parts += [Text(f"✗ {line}", style="bold red") for line in _without_result(receipt)[:SHOWN_REFUSALS]]
-    for check in receipt.warnings[:SHOWN_WARNINGS]:
-        parts.append(Text(f"! {check.name}: {check.message}", style="yellow"))
-    hidden = len(receipt.blocking[SHOWN_REFUSALS:]) + len(receipt.warnings[SHOWN_WARNINGS:])
-    if hidden:
-        parts.append(Text(f"… and {hidden} more in reports/{report_name(receipt)}", style="dim"))
-    return Group(*parts)
 
 
 def headline(receipt: Receipt) -> str:

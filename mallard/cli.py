@@ -293,7 +293,10 @@ def _tell(error: MallardError) -> None:
 
     console = Console(stderr=True, highlight=False)
     style = "yellow" if isinstance(error, NothingToDoError) else "red"
-    console.print(Text("✗ ", style=f"bold {style}") + Text(error.summary, style="bold"), soft_wrap=True)
+    headline, *more = error.summary.split("\n")
+    console.print(Text("✗ ", style=f"bold {style}") + Text(headline, style="bold"), soft_wrap=True)
+    for line in more:
+        console.print(Text(line), soft_wrap=True)
     for label, text in error.parts:
         console.print(Text(f"  {label}: ", style="dim") + Text(text), soft_wrap=True)
 

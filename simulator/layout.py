@@ -1,4 +1,4 @@
-"""The feeds' tables as they are delivered: from columns of whole numbers to the columns of FEEDS.md."""
+"""The feeds' tables as they are delivered: from columns of whole numbers to the columns of the contracts."""
 
 from __future__ import annotations
 

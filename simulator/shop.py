@@ -80,7 +80,7 @@ def simulate(
     whole_tables_every: int = 1,
     progress: Progress | None = None,
 ) -> SimulationReport:
-    """Simulate a shop and write its feeds under ``out``, in the inbox layout of FEEDS.md.
+    """Simulate a shop and write its feeds under ``out``, laid out as an inbox.
 
     The same arguments give the same bytes. ``users`` is how many people may ever come, ``currencies`` begins
     with the reporting one, ``time_zone`` is that of the business days, and the tables that are delivered whole

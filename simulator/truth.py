@@ -1,4 +1,4 @@
-"""The truth that the simulator knows: METRICS.md's figures, kept while the shop is made.
+"""The truth that the simulator knows: the figures of the marts, kept while the shop is made.
 
 Nothing of Mallard's own code is used here. Money is counted in ten-thousandths as whole numbers; who a
 visitor is, is settled at the end, when all is known that the visitor's events will ever say.

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import re
 from datetime import date
 from pathlib import Path
-
-import pytest
-from rich.console import Console
 
 from expectations.registry import read_suites
 from expectations.verdict import (
@@ -18,7 +14,6 @@ from expectations.verdict import (
     drop_old_reports,
     render_page,
     render_text,
-    render_verdict,
     write_report,
 )
 from mallard.settings import Settings
@@ -93,15 +88,6 @@ def test_worst_kinds_come_first_and_the_screen_stays_one() -> None:
 def test_check_that_never_ran_is_named() -> None:
     text = render_text(make_receipt(make_check("a.b", "passed"), expected=("a.b", "dbt.gone")))
     assert "dbt.gone: expected, but there is no result" in text
-
-
-@pytest.mark.parametrize("width", [80, 160])
-def test_terminal_shows_the_same(width: int) -> None:
-    receipt = make_receipt(make_check("conservation.money_of_gmv"), make_check("x.y", "warned"))
-    screen = io.StringIO()
-    Console(file=screen, width=width).print(render_verdict(receipt))
-    for part in ("not published", "conservation.money_of_gmv: failed", "correct the model", "! x.y"):
-        assert part in screen.getvalue()
 
 
 def test_positive_verdict_is_one_line() -> None:

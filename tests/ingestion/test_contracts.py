@@ -1,4 +1,4 @@
-"""The contracts are valid, say what FEEDS.md says, and are the one place that rules follow from."""
+"""The contracts are valid, say what the feeds were agreed to hold, and are the one place that rules follow from."""
 
 from __future__ import annotations
 

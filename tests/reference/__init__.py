@@ -1,7 +1,7 @@
-"""A second, independent implementation of METRICS.md: small data, plain Python, nothing clever.
+"""A second, independent implementation of the marts: small data, plain Python, nothing clever.
 
 The marts that dbt builds are compared with these, cell by cell. It reads what has landed and shares no code
-with the warehouse. Where METRICS.md leaves a choice, ``CHOICES.md`` beside this file says what was chosen.
+with the warehouse. Where a definition leaves a choice, ``CHOICES.md`` beside this file says what was chosen.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ NOT_COMPARED = {"alerts": ["message", "worst_channel", "worst_product"]}
 
 
 def read_marts(path: Path) -> dict[str, pl.DataFrame]:
-    """The marts of a DuckDB file that are there, with the columns that METRICS.md names."""
+    """The marts of a DuckDB file that are there, with the columns that the reference computes."""
     with duckdb.connect(str(path), read_only=True) as connection:
         query = "select table_name, column_name from duckdb_columns() where schema_name = 'marts'"
         there: dict[str, set[str]] = {}

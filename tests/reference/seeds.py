@@ -55,7 +55,7 @@ class SuspiciousRule:
 
 @dataclass(frozen=True)
 class Seeds:
-    """All rules with the defaults of METRICS.md; channel rules and bots have no default there."""
+    """All rules with the defaults as shipped; channel rules and bots have no default there."""
 
     channel_rules: tuple[ChannelRule, ...]
     bot_agents: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""The truth against the files themselves, read with plain SQL that knows only METRICS.md."""
+"""The truth against the files themselves, read with plain SQL that knows only the definitions of the figures."""
 
 from __future__ import annotations
 
