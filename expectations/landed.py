@@ -9,12 +9,10 @@ from pathlib import Path
 
 import duckdb
 
-from ingestion.contract import read_contracts
+from ingestion.contract import TECHNICAL_COLUMNS, read_contracts
 from ingestion.manifest import Manifest
 from publishing.contents import identifier, literal
 from publishing.receipt import InputDelivery
-
-TECHNICAL_COLUMNS = {"_source": "VARCHAR", "_delivery": "DATE", "_row": "BIGINT", "_is_incomplete": "BOOLEAN"}
 
 
 @dataclass(frozen=True)

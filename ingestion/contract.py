@@ -31,8 +31,13 @@ KINDS = {
     "BIGINT": "integer",
 }
 
-# Columns that landing itself adds; no source may bring its own of these names.
-TECHNICAL_COLUMNS = ("_delivery", "_row", "_is_incomplete", "_source")
+# Columns that landing itself adds, and their types; no source may bring its own of these names.
+TECHNICAL_COLUMNS = {
+    "_delivery": "DATE",
+    "_row": "BIGINT",
+    "_is_incomplete": "BOOLEAN",
+    "_source": "VARCHAR",
+}
 
 
 @dataclass(frozen=True)

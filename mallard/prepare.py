@@ -20,14 +20,6 @@ if TYPE_CHECKING:
 # A delivery's feed, table, source, day, and what was landed of it.
 DeliveryId = tuple[str, str, str, date, str]
 
-# What a table is landed with beyond its contract's columns.
-TECHNICAL_COLUMNS = {
-    "_source": "VARCHAR",
-    "_delivery": "DATE",
-    "_row": "BIGINT",
-    "_is_incomplete": "BOOLEAN",
-}
-
 
 @dataclass(frozen=True)
 class Base:
@@ -206,7 +198,7 @@ def _write_landing_views(
     connection: duckdb.DuckDBPyConnection, settings: Settings, manifests: Sequence[Manifest]
 ) -> None:
     """One view per table over exactly the files that the manifests name; an empty table where there are none."""
-    from ingestion.contract import read_contracts
+    from ingestion.contract import TECHNICAL_COLUMNS, read_contracts
 
     for (feed, table), contract in sorted(read_contracts().items()):
         types = {column.name: column.sql_type for column in contract.columns} | TECHNICAL_COLUMNS

@@ -6,6 +6,7 @@ import contextlib
 import json
 import sys
 from dataclasses import asdict
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -57,6 +58,11 @@ def _text(value: object) -> str:
     if isinstance(value, float):
         return f"{value:,.4f}"
     return str(value)
+
+
+def _instant(text: str) -> str:
+    """An ISO instant in UTC to the second, as people read it."""
+    return f"{datetime.fromisoformat(text).astimezone(UTC):%Y-%m-%d %H:%M:%S}"
 
 
 def show_landing(report: LandingReport) -> None:
@@ -130,7 +136,9 @@ def show_status(settings: Settings) -> None:
     base = read_base(settings)
     waiting = [m for m in manifests if identify(m) not in base.deliveries]
     console.print(f"Version [bold]{current.version}[/] up to [bold]{current.as_of}[/], {current.path}")
-    console.print(f"published at {current.published_at}, {current.path.stat().st_size / 1e6:,.1f} MB")
+    console.print(
+        f"published {_instant(current.published_at)} UTC, {current.path.stat().st_size / 1e6:,.1f} MB"
+    )
     columns = ["feed", "table", "deliveries", "last delivery", "rows landed", "quarantined", "waiting"]
     rows = []
     for feed, table in sorted({(m.feed, m.table) for m in manifests}):
@@ -186,7 +194,7 @@ def show_publishes(settings: Settings, *, as_json: bool) -> None:
         "version",
         "status",
         "as of",
-        "recorded at",
+        "recorded at (UTC)",
         "deliveries",
         "checks",
         "warned",
@@ -198,7 +206,7 @@ def show_publishes(settings: Settings, *, as_json: bool) -> None:
             f"{line.version}{' ←' if line.is_live else ''}",
             line.status,
             line.as_of,
-            line.recorded_at,
+            _instant(line.recorded_at),
             line.input_deliveries,
             line.checks,
             line.warnings,

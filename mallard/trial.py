@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -42,13 +43,14 @@ def try_model(settings: Settings, model: str, *, limit: int, progress: Progress)
     from publishing.copy import copy_file
     from publishing.versions import current_version
 
-    files = list((DBT_PROJECT / "models").rglob(f"{model}.sql"))
-    if not files:
+    models = {path.stem: path for path in (DBT_PROJECT / "models").rglob("*.sql")}
+    if model not in models:
+        near = difflib.get_close_matches(model, models, n=1) or ["gmv_daily"]
         raise MallardError(
             f"There is no model {model!r}.",
             expected="the name of a file under dbt_project/models, without .sql",
             found=model,
-            mend="mallard try gmv_daily",
+            mend=f"mallard try {near[0]}",
         )
     current = current_version(settings)
     if current is None:
@@ -66,7 +68,9 @@ def try_model(settings: Settings, model: str, *, limit: int, progress: Progress)
         broken = [result for result in failures if result["unique_id"].startswith("model.")]
         if broken:
             raise MallardError(
-                f"{model} does not run.", where=str(files[0]), found=str(broken[0]["message"] or "").strip()
+                f"{model} does not run.",
+                where=str(models[model]),
+                found=str(broken[0]["message"] or "").strip(),
             )
         with duckdb.connect(str(copy), read_only=True) as connection:
             connection.execute("set TimeZone = 'UTC'")

@@ -154,6 +154,11 @@ def test_a_user_without_a_name_is_asked_for_one(tmp_path, monkeypatch) -> None:
     assert "--by" in caught.value.mend
 
 
+def test_a_misspelt_model_is_told_with_the_nearest(tmp_path) -> None:
+    assert "to mend: mallard try gmv_daily" in tell(mallard(tmp_path, "try", "gmv_dayly"))
+    assert "to mend: mallard try customer_rfm" in tell(mallard(tmp_path, "try", "customers_rfm"))
+
+
 def test_help_loads_nothing_heavy(tmp_path) -> None:
     code = (
         "import sys, mallard.cli\n"
