@@ -82,7 +82,7 @@ def _land_one(writer: Writer, delivery: Delivery, report: LandingReport, progres
     if news := writer.news(manifest):
         progress.say(f"{delivery.name}: new columns, landed as text and not used yet: {', '.join(news)}")
     if manifest.rows_mended:
-        progress.say(f"{delivery.name}: {manifest.rows_mended:,} rows landed as they were mended")
+        progress.say(f"{delivery.name}: rows landed as they were mended: {manifest.rows_mended:,}")
     if manifest.mends_unmatched:
         progress.say(
             f"{delivery.name}: {manifest.mends_unmatched:,} mends found no bad row that holds what it held when it "
@@ -90,7 +90,7 @@ def _land_one(writer: Writer, delivery: Delivery, report: LandingReport, progres
         )
     if manifest.rows_quarantined:
         reasons = ", ".join(f"{reason} {rows:,}" for reason, rows in manifest.quarantine_reasons.items())
-        progress.say(f"{delivery.name}: {manifest.rows_quarantined:,} rows to the quarantine ({reasons})")
+        progress.say(f"{delivery.name}: rows to the quarantine: {manifest.rows_quarantined:,} ({reasons})")
 
 
 def _cannot_read(error: OSError, delivery: Delivery) -> DeliveryRefusedError:
