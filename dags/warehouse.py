@@ -1,7 +1,7 @@
 """Build, audit and publish the warehouse from all that is new.
 
-**What it does.** `build` makes a candidate: a copy of the published file in which dbt recomputes the days that new
-deliveries touch. `audit` runs every check on it and writes a receipt. `publish` renames the audited file into place
+**What it does.** `build` makes a candidate: a copy of the published file in which dbt computes the visitors of new
+events, and everything else, anew. `audit` runs every check on it and writes a receipt. `publish` renames the audited file into place
 and repoints `published/current.duckdb`: readers see the old version or the new one, never a mixture. Where nothing
 new was landed, `build` says so, the other two are skipped, and the run is green.
 
