@@ -1,9 +1,9 @@
 """Build, audit and publish the warehouse from all that is new.
 
 **What it does.** `build` makes a candidate: a copy of the published file in which dbt computes the visitors of new
-events, and everything else, anew. `audit` runs every check on it and writes a receipt. `publish` renames the audited file into place
-and repoints `published/current.duckdb`: readers see the old version or the new one, never a mixture. Where nothing
-new was landed, `build` says so, the other two are skipped, and the run is green.
+events anew, and all other tables in full. `audit` runs every check on it and writes a receipt. `publish` renames the
+audited file into place and repoints `published/current.duckdb`: readers see the old version or the new one, never a
+mixture. Where nothing new was landed, `build` says so, the other two are skipped, and the run is green.
 
 **When it runs.** As soon as the three feeds have landed the same delivery day. It does not build *that day* but all
 that is new, so it is right in any order, after a gap, and twice; one run at a time. The safety net is the next
