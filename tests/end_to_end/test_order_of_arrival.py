@@ -11,7 +11,7 @@ from tests.end_to_end.shops import Shop, checksums, load, make_shop
 
 pytestmark = pytest.mark.slow
 
-DAYS = 6
+DAYS = 5
 FAULTS = ("late", "duplicates", "bad_rows", "restated_spend", "bots", "lost_session_ids")
 
 

@@ -11,13 +11,13 @@ import pytest
 from tests.faults.small_warehouse import CHECKOUT
 
 pytestmark = pytest.mark.slow
-# Ten kills at ten different steps, from reading the source to after the link's swap.
+# Six kills, five of them at different steps; `make chaos` does hundreds at all of them.
 SEED = 4238
 
 
 def test_a_killed_load_is_never_seen_and_the_next_one_works() -> None:
     ran = subprocess.run(
-        [sys.executable, "-m", "tests.faults.chaos", "--rounds", "10", "--seed", str(SEED)],
+        [sys.executable, "-m", "tests.faults.chaos", "--rounds", "6", "--seed", str(SEED)],
         cwd=CHECKOUT,
         capture_output=True,
         text=True,
@@ -32,6 +32,6 @@ def test_a_killed_load_is_never_seen_and_the_next_one_works() -> None:
         return int(found[1].replace(",", ""))
 
     assert [count(name) for name in ("torn reads", "reader errors", "failed recoveries")] == [0, 0, 0]
-    assert count("rounds") == 10
-    assert count("answers read") > 50
-    assert count("versions seen by the reader") > 8
+    assert count("rounds") == 6
+    assert count("answers read") > 30
+    assert count("versions seen by the reader") > 4
