@@ -34,7 +34,7 @@ def test_good_candidate_passes_every_expected_check(built: Built) -> None:
     assert receipt.passed, receipt.refusals
     assert len(receipt.checks) == len(receipt.expected) == len(expected_names(built.candidate))
     assert {check.suite for check in receipt.checks} == {
-        "gate", "contracts", "deliveries", "conservation", "facts", "marts", "dbt",
+        "gate", "contracts", "deliveries", "conservation", "facts", "marts", "drift", "dbt",
     }  # fmt: skip
     assert receipt.count("passed", "warned") == len(receipt.expected)
     assert receipt.tables["marts.gmv_daily"].rows == 9
