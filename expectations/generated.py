@@ -1,4 +1,4 @@
-"""Checks that follow from something else: the contracts, the list of marts, and the gate's own health."""
+"""Checks that follow from something else: the contracts and the list of marts."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import functools
 from dataclasses import dataclass
 from pathlib import Path
 
-from expectations.registry import Check, Suite
+from expectations.registry import Check, Protects, Suite
 from publishing.contents import identifier, literal
 
 COLUMNS_FILE = Path(__file__).resolve().parent / "marts_columns.csv"
@@ -45,53 +45,6 @@ def built_marts() -> tuple[str, ...]:
     """The marts that the dbt project has a model of: those are promised to readers by this code."""
     models = Path(__file__).resolve().parent.parent / "dbt_project" / "models" / "marts"
     return tuple(sorted(path.stem for path in models.rglob("*.sql")))
-
-
-def meta_suite() -> Suite:
-    """Is the gate itself whole? Measured by the gate, judged like everything else."""
-    entries = [
-        (
-            "tables_are_there",
-            "core, marts",
-            "A table that the dbt project builds is missing in the candidate.",
-            "see dbt's log under work/logs",
-        ),
-        (
-            "no_table_was_emptied",
-            "core, marts",
-            "A table that had rows in the published version has none.",
-            "correct the model that fills it; a table that may be empty from now on is a change to tell readers",
-        ),
-        (
-            "run_is_this_run",
-            "ops.run",
-            "The candidate file is of another run than the one that is audited.",
-            "run the load again",
-        ),
-        (
-            "no_suite_was_dropped",
-            "expectations",
-            "A suite that judged the published version is gone: fewer checks must not mean an easier gate.",
-            "put the suite back",
-        ),
-    ]
-    checks = tuple(
-        Check(
-            name=f"gate.{name}",
-            suite="gate",
-            gate="warehouse",
-            table=table,
-            columns="",
-            severity="block",
-            reason=reason,
-            mend=mend,
-            measure="given",
-            # A table that is emptied, or a suite that goes, on purpose: a person may say so.
-            protects="plausibility" if name.startswith("no_") else "contract",
-        )
-        for name, table, reason, mend in entries
-    )
-    return Suite("gate", "", checks)
 
 
 def contract_suite() -> Suite:
@@ -207,7 +160,9 @@ def mart_checks() -> tuple[Check, ...]:
 
 
 def _checks_of_mart(mart: str, columns: tuple[MartColumn, ...]) -> list[Check]:
-    def check(name: str, about: str, measure: str, sql: str, reason: str) -> Check:
+    def check(
+        name: str, about: str, measure: str, sql: str, reason: str, protects: Protects = "contract"
+    ) -> Check:
         return Check(
             name=f"marts.{mart}.{name}",
             suite="marts",
@@ -219,7 +174,7 @@ def _checks_of_mart(mart: str, columns: tuple[MartColumn, ...]) -> list[Check]:
             mend=_MART_MEND,
             measure="bad_rows" if measure == "bad_rows" else "rows",
             sql=sql,
-            protects="plausibility" if name.startswith(("rates_", "counts_")) else "contract",
+            protects=protects,
         )
 
     grain = [column.name for column in columns if column.is_grain]
@@ -261,22 +216,20 @@ def _checks_of_mart(mart: str, columns: tuple[MartColumn, ...]) -> list[Check]:
     doubles = [column.name for column in figures if column.sql_type == "DOUBLE"]
     shares = [name for name in doubles if is_share(name)]
     counts = [column.name for column in figures if column.sql_type == "BIGINT"]
-    if doubles:
-        condition = " or ".join(f"not isfinite({identifier(name)})" for name in doubles)
-        reason = "a rate without a denominator is NULL, never infinite and never not-a-number"
-        checks.append(check("rates_are_finite", ", ".join(doubles), "bad_rows", condition, reason))
-    if shares:
-        condition = " or ".join(f"{identifier(name)} not between 0 and 1" for name in shares)
-        checks.append(
-            check(
-                "rates_are_shares", ", ".join(shares), "bad_rows", condition, "a share of a whole is in 0…1"
-            )
-        )
-    if counts:
-        condition = " or ".join(f"{identifier(name)} < 0" for name in counts)
-        checks.append(
-            check("counts_are_counts", ", ".join(counts), "bad_rows", condition, "a count is 0 or more")
-        )
+    ranges = [
+        (
+            "rates_are_finite",
+            doubles,
+            "not isfinite({})",
+            "a rate without a denominator is NULL, never infinite and never not-a-number",
+        ),
+        ("rates_are_shares", shares, "{} not between 0 and 1", "a share of a whole is in 0…1"),
+        ("counts_are_counts", counts, "{} < 0", "a count is 0 or more"),
+    ]
+    for name, about, condition, reason in ranges:
+        if about:
+            sql = " or ".join(condition.format(identifier(column)) for column in about)
+            checks.append(check(name, ", ".join(about), "bad_rows", sql, reason, "plausibility"))
     return checks
 
 

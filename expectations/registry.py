@@ -26,7 +26,7 @@ SUITES = HERE / "suites"
 THRESHOLDS = HERE / "thresholds.yml"
 DBT_PROJECT_FILE = HERE.parent / "dbt_project" / "dbt_project.yml"
 # Named, not found: a suite whose file is gone is an error, not a gate with fewer checks.
-SUITE_FILES = ("deliveries", "conservation", "facts", "marts", "drift")
+SUITE_FILES = ("gate", "deliveries", "conservation", "facts", "marts", "drift")
 
 # bad_rows: a condition on the rows of `table`, counted; all of a table share one scan.
 # rows: a query for the rows that are wrong, counted. value: a query for one number.
@@ -133,10 +133,10 @@ def read_suites() -> tuple[Suite, ...]:
     Raises:
         SettingsError: a file is missing, or a check in it is not one; the message names it.
     """
-    from expectations.generated import contract_suite, mart_checks, meta_suite
+    from expectations.generated import contract_suite, mart_checks
 
     written = [_read_suite(SUITES / f"{name}.yml") for name in SUITE_FILES]
-    suites = [meta_suite(), contract_suite()]
+    suites = [contract_suite()]
     for suite in written:
         more = mart_checks() if suite.name == "marts" else ()
         suites.append(Suite(suite.name, suite.prepare, (*suite.checks, *more)))
