@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import duckdb
@@ -72,7 +72,19 @@ def _measure_query(connection: duckdb.DuckDBPyConnection, check: Check, failure:
         return Measured(None, error=failure or say(error))
     if len(rows) != 1 or len(rows[0]) != 1:
         return Measured(None, error=f"the query gave {len(rows)} rows, not one number")
-    return _number(rows[0][0])
+    number = _number(rows[0][0])
+    if check.say and number.observed is not None and not check.is_met(number.observed):
+        return replace(number, message=_text(connection, check.say))
+    return number
+
+
+def _text(connection: duckdb.DuckDBPyConnection, sql: str) -> str:
+    """What a query says in words; words that cannot be told leave the number to speak for itself."""
+    try:
+        row: Any = connection.execute(sql).fetchone()
+    except duckdb.Error:
+        return ""
+    return str(row[0]) if row and row[0] is not None else ""
 
 
 def _scan(

@@ -43,7 +43,8 @@ Protects = Literal["conservation", "contract", "plausibility"]
 class Check:
     """One check. It passes where its measured number is within ``at_least`` and ``at_most``.
 
-    ``scanned`` is the relation that a ``bad_rows`` condition is counted over, where it is not ``table``.
+    ``scanned`` is the relation that a ``bad_rows`` condition is counted over, where it is not ``table``. ``say`` is a
+    query for one text: what a number that is out of bounds means, in words.
     """
 
     name: str
@@ -60,10 +61,17 @@ class Check:
     at_most: float | None = 0
     scanned: str = ""
     protects: Protects = "contract"
+    say: str = ""
 
     @property
     def may_be_accepted(self) -> bool:
         return self.protects == "plausibility"
+
+    def is_met(self, observed: float) -> bool:
+        """Whether a number is within the bounds; what is published is judged by Great Expectations."""
+        return (self.at_least is None or observed >= self.at_least) and (
+            self.at_most is None or observed <= self.at_most
+        )
 
     @property
     def relation(self) -> str:
@@ -220,6 +228,7 @@ def _read_check(path: Path, document: dict[str, Any], entry: dict[str, Any]) -> 
         "at_least",
         "at_most",
         "protects",
+        "say",
         *get_args(Measure),
     }
     measures = [kind for kind in get_args(Measure) if kind in entry]
@@ -251,6 +260,7 @@ def _read_check(path: Path, document: dict[str, Any], entry: dict[str, Any]) -> 
         sql="" if measures[0] == "given" else fill_in(str(entry[measures[0]]), name).strip(),
         scanned=entry.get("scanned", ""),
         protects=cast("Protects", protects),
+        say=fill_in(entry.get("say", ""), name).strip(),
         at_least=_bound(entry, "at_least", name),
         at_most=_bound(entry, "at_most", name) if is_bounded else 0,
     )

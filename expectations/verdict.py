@@ -73,7 +73,7 @@ def headline(receipt: Receipt) -> str:
     if receipt.passed:
         return f"Version {receipt.version} may be published: {counted}, none that blocks failed."
     return (
-        f"Version {receipt.version} is not published: {len(receipt.refusals)} reasons ({counted}). "
+        f"Version {receipt.version} is not published; reasons: {len(receipt.refusals)} ({counted}). "
         f"The published version is untouched."
     )
 

@@ -48,7 +48,7 @@ def accept(settings: Settings, names: Collection[str], because: str, by: str) ->
     if not accepted.passed:
         others = accepted.refusals
         raise GateRefusedError(
-            f"Version {receipt.version} is not published: {len(others)} more reasons stand against it.",
+            f"Version {receipt.version} is not published; reasons that stand against it still: {len(others)}.",
             where=str(candidate.path),
             expected="every check that failed is accepted, or passes",
             found="; ".join(others[:5]) + (f" and {len(others) - 5} more" if others[5:] else ""),

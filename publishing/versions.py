@@ -195,7 +195,7 @@ def _refuse_unless_sound(candidate: Candidate, receipt: Receipt) -> None:
         problems.append(f"{candidate.path} is not there")
     if problems:
         raise GateRefusedError(
-            f"Version {candidate.version} is not published: {len(problems)} reasons.",
+            f"Version {candidate.version} is not published; reasons: {len(problems)}.",
             where=str(candidate.path),
             expected="a positive receipt of this candidate",
             found="; ".join(problems[:5]) + (f" and {len(problems) - 5} more" if problems[5:] else ""),

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import date, timedelta
 
 import duckdb
 import pytest
 
+from expectations.measure import measure_suite
 from expectations.registry import read_suites
 
 MONDAY = date(2025, 11, 24)
 CHECKS = {check.name: check for suite in read_suites() for check in suite.checks}
+(PREPARE,) = [suite.prepare for suite in read_suites() if suite.name == "deliveries"]
 WEEK_BY_WEEK = [28, 21, 14, 7]
 
 
@@ -50,6 +53,7 @@ def history(rows: int) -> dict[date, int]:
 
 def measure(connection: duckdb.DuckDBPyConnection, name: str) -> float:
     check = CHECKS[f"deliveries.{name}"]
+    connection.execute(PREPARE)
     sql = f"select count(*) from ({check.sql})" if check.measure == "rows" else check.sql
     return float(connection.execute(sql).fetchall()[0][0])
 
@@ -84,6 +88,20 @@ def test_volume_is_compared_with_the_same_weekdays(
 ) -> None:
     deliver(connection, {**history(1000), MONDAY: rows}, new={MONDAY})
     assert verdicts(measure(connection, "volume_is_usual")) == expected
+
+
+def test_person_is_told_of_which_feed_how_much_came_and_how_much_usually_does(
+    connection: duckdb.DuckDBPyConnection,
+) -> None:
+    deliver(connection, {**history(1200), MONDAY: 600}, new={MONDAY})
+    (suite,) = [suite for suite in read_suites() if suite.name == "deliveries"]
+    blocked, whole = (
+        replace(suite, checks=(CHECKS[f"deliveries.{name}"],)) for name in ("volume_is_there", "rows_add_up")
+    )
+    told = measure_suite(connection, blocked, {})["deliveries.volume_is_there"]
+    assert told.observed == 0.5
+    assert told.message == "clickstream of 2025-11-24 from inbox: 600 rows, about 1,200 expected"
+    assert measure_suite(connection, whole, {})["deliveries.rows_add_up"].message == ""
 
 
 def test_day_under_test_is_never_part_of_what_it_is_measured_against(

@@ -97,8 +97,7 @@ def _dbt_tests(candidate: Candidate) -> dict[str, tuple[Check, dict[str, Any]]]:
 def is_met(check: Check, measured: Measured) -> bool:
     assert not measured.error, f"{check.name}: {measured.error}"
     assert measured.observed is not None
-    above = check.at_least is None or measured.observed >= check.at_least
-    return above and (check.at_most is None or measured.observed <= check.at_most)
+    return check.is_met(measured.observed)
 
 
 def problems_of(matrix: Matrix, check: Check, node: dict[str, Any] | None = None) -> list[str]:
