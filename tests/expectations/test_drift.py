@@ -64,6 +64,14 @@ def test_currency_that_was_mixed_up_is_told(connection: duckdb.DuckDBPyConnectio
     assert sorted(found(connection, "key_figures_are_usual")) == ["aov", "gmv"]
 
 
+@pytest.mark.parametrize(("sessions", "expected"), [(1100, []), (1300, ["sessions"])])
+def test_figure_that_hardly_ever_moves_may_move_a_little(
+    connection: duckdb.DuckDBPyConnection, sessions: int, expected: list[str]
+) -> None:
+    connection.execute(f"update marts.gmv_daily set sessions = {sessions} where dt = {NEWEST}")
+    assert found(connection, "key_figures_are_usual") == expected
+
+
 def test_unusual_day_in_the_past_is_over(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute(f"update marts.gmv_daily set aov = aov * 7 where dt = {NEWEST} - 3")
     assert found(connection, "key_figures_are_usual") == []
