@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ingestion.contract import read_contracts
-from ingestion.files import ENDINGS, ending_of
+from ingestion.files import ENDINGS, check_regular, ending_of, kind_of
 from mallard.errors import DeliveryRefusedError, NothingToDoError, SettingsError
 
 if TYPE_CHECKING:
@@ -62,10 +62,16 @@ class Delivery:
         return f"{self.feed}/{self.table} of {self.day}"
 
     def stamp(self) -> str:
-        """Size, times and inode of the files: while it stays, nobody has written to them."""
+        """Size, times and inode of the files: while it stays, nobody has written to them.
+
+        Raises:
+            UnsoundError: one of them is no regular file.
+        """
         if self.landed:
             return self.landed.source_stamp
         stats = [path.stat() for _, path in self.inputs]
+        for found in stats:
+            check_regular(found.st_mode)
         return ";".join(f"{s.st_ino}-{s.st_size}-{s.st_mtime_ns}-{s.st_ctime_ns}" for s in stats)
 
 
@@ -236,8 +242,9 @@ def _outside(real_root: Path, path: Path) -> str:
         return "is a link that leads nowhere"
     if not real.is_relative_to(real_root):
         return "lies outside the inbox: a link leads there"
-    if not stat.S_ISREG(real.stat().st_mode):
-        return "is no regular file"
+    mode = real.stat().st_mode
+    if not stat.S_ISREG(mode):
+        return f"is no regular file but {kind_of(mode)}"
     return ""
 
 

@@ -12,8 +12,11 @@ import csv
 import gzip
 import hashlib
 import io
+import os
 import re
+import stat
 import zlib
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING
 
@@ -28,6 +31,13 @@ if TYPE_CHECKING:
 # Longest first: `2025-11-11.csv.gz` ends with both.
 ENDINGS = ("csv.gz", "jsonl.gz", "csv", "jsonl", "parquet")
 
+_KINDS = {
+    stat.S_IFDIR: "a folder",
+    stat.S_IFIFO: "a named pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
 _CHUNK = 1 << 20
 _LONGEST_HEADER = 1 << 20
 _LONGEST_NAME = 1000
@@ -119,9 +129,50 @@ def ending_of(name: str) -> str | None:
     return next((ending for ending in ENDINGS if lowered.endswith("." + ending)), None)
 
 
+def kind_of(mode: int) -> str:
+    """What a file's mode says that it is: ``a named pipe``."""
+    return _KINDS.get(stat.S_IFMT(mode), "no file")
+
+
+def check_regular(mode: int) -> None:
+    """Refuse what is no regular file: to open a pipe is to wait for its writer, for ever if none comes.
+
+    Raises:
+        UnsoundError: the mode is of something else.
+    """
+    if not stat.S_ISREG(mode):
+        raise UnsoundError(
+            "What is there is no regular file.",
+            expected="a regular file",
+            found=kind_of(mode),
+            mend="put the file itself there, and what comes through a pipe into a file first",
+        )
+
+
+def open_regular(path: Path) -> io.BufferedReader:
+    """Open a source's file to read its bytes, and never wait for it.
+
+    Raises:
+        UnsoundError: it is no regular file.
+    """
+    # Looked at before, since to open a device may do something, and after, since it may have been replaced.
+    check_regular(path.stat().st_mode)
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        check_regular(os.fstat(descriptor).st_mode)
+    except UnsoundError:
+        os.close(descriptor)
+        raise
+    return os.fdopen(descriptor, "rb")
+
+
 def content_hash(path: Path) -> str:
-    """SHA-256 of a file's bytes, as hex."""
-    with path.open("rb") as file:
+    """SHA-256 of a file's bytes, as hex.
+
+    Raises:
+        UnsoundError: it is no regular file.
+    """
+    with open_regular(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
@@ -129,13 +180,15 @@ def inspect(path: Path, ending: str) -> Soundness:
     """Read a text file once and refuse what no reader should forgive.
 
     Raises:
-        UnsoundError: a damaged or absurdly compressed gzip file, NUL bytes, or text that is not UTF-8.
+        UnsoundError: no regular file, a damaged or absurdly compressed gzip file, NUL bytes, or text that is
+            not UTF-8.
     """
-    if ending == "parquet":
-        return Soundness()
     decoder = codecs.getincrementaldecoder("utf-8")()
     lines, pairs, has_nul_escape, tail, head = 0, 0, False, b"", b""
     try:
+        if ending == "parquet":
+            check_regular(path.stat().st_mode)
+            return Soundness()
         for chunk in _chunks(path, is_gzip=ending.endswith(".gz")):
             if b"\x00" in chunk:
                 raise UnsoundError(
@@ -184,8 +237,10 @@ def _decode(decoder: codecs.IncrementalDecoder, chunk: bytes, lines: int) -> Non
         ) from None
 
 
-def _open(path: Path, *, is_gzip: bool) -> IO[bytes]:
-    return gzip.GzipFile(path, "rb") if is_gzip else path.open("rb")  # type: ignore[return-value]
+@contextmanager
+def _open(path: Path, *, is_gzip: bool) -> Iterator[IO[bytes]]:
+    with open_regular(path) as file:
+        yield gzip.GzipFile(fileobj=file) if is_gzip else file  # type: ignore[misc]
 
 
 def _chunks(path: Path, *, is_gzip: bool) -> Iterator[bytes]:

@@ -13,6 +13,7 @@ from ingestion.files import (
     LONGEST_CSV_ROW,
     LONGEST_JSON_ROW,
     UnsoundError,
+    check_regular,
     compression_of,
     file_literal,
     literal,
@@ -187,6 +188,7 @@ def read_unreadable(
 
 
 def _lines_sql(path: Path, ending: str, soundness: Soundness) -> str:
+    check_regular(path.stat().st_mode)
     longest = LONGEST_CSV_ROW if ending.startswith("csv") else LONGEST_JSON_ROW
     return f"""
         select row_number() over () as line, coalesce(text, '') as text

@@ -13,7 +13,7 @@ import duckdb
 
 from ingestion.contract import read_contracts
 from ingestion.deliveries import Delivery
-from ingestion.files import UnsoundError
+from ingestion.files import UnsoundError, kind_of
 from ingestion.reading import make_views, unreadable
 from mallard.errors import DeliveryRefusedError, NothingToDoError, SettingsError
 
@@ -59,11 +59,19 @@ def _inputs(settings: Settings, source: Source, path: Path | None) -> tuple[tupl
             raise NothingToDoError(
                 f"The source {source.name} has no file for {name!r}.",
                 expected=str(file),
-                found="" if root.exists() else f"nothing at {root}",
+                found=_what_is_there(file, root),
                 where=f"source {source.name}",
                 mend=f"put it there, or say where it lies: --path FILE_OR_FOLDER, or {variable} in the environment",
             )
     return inputs
+
+
+def _what_is_there(file: Path, root: Path) -> str:
+    """What a person should know of a path at which a file was expected."""
+    if not root.exists():
+        return f"nothing at {root}"
+    there = file if file.exists() else root
+    return "" if there.is_dir() and there == root else f"{kind_of(there.stat().st_mode)} at {there}"
 
 
 def _package_folder(source: Source) -> Path:

@@ -89,7 +89,11 @@ class Writer:
         shutil.rmtree(self.spill, ignore_errors=True)
 
     def unchanged(self, delivery: Delivery) -> Manifest | None:
-        """The manifest of a delivery that is landed already, by the same rules and from the same bytes."""
+        """The manifest of a delivery that is landed already, by the same rules and from the same bytes.
+
+        Raises:
+            DeliveryRefusedError: its file is no regular file.
+        """
         contract = self.contracts[delivery.feed, delivery.table]
         old = read_manifest(self._manifest_path(delivery))
         if (
@@ -101,8 +105,12 @@ class Writer:
             return None
         if delivery.landed and self._quarantined(delivery) != old.rows_quarantined:
             return None
-        stamp = delivery.stamp()
-        return old if stamp == old.source_stamp or self._hash(delivery, stamp) == old.content_hash else None
+        try:
+            stamp = delivery.stamp()
+            is_same = stamp == old.source_stamp or self._hash(delivery, stamp) == old.content_hash
+        except UnsoundError as error:
+            raise self._refused(delivery, error) from None
+        return old if is_same else None
 
     def _quarantined(self, delivery: Delivery) -> int:
         path = quarantine_path(self.settings, delivery)
@@ -200,6 +208,9 @@ class Writer:
             may_hold_nul=opened.may_hold_nul,
             may_hold_hashes=landed is not None,
         )
+        if not landed:
+            # DuckDB opens the files by their paths, and would wait for whoever writes to a pipe.
+            _check_untouched(delivery, stamp)
         facts = self._stage(staging.sql, delivery, contract, opened)
         applied = Applied(unmatched=tuple(range(len(mends.rows))))
         if mends.rows and facts.bad:

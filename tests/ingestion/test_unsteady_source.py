@@ -7,9 +7,11 @@ import io
 import json
 import os
 import shutil
+import stat
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,10 +19,18 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from ingestion import writer
-from ingestion.landing import read_manifests
+from ingestion import files, writer
+from ingestion.landing import land, read_manifests
+from ingestion.registry import choose_sources
+from ingestion.whole import whole_deliveries
+from mallard.errors import NothingToDoError
+from tests.ingestion.conftest import order
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import ModuleType
+
+    from mallard.errors import DeliveryRefusedError
     from tests.ingestion.conftest import Inbox
 
 HEADER = "order_id,ordered_at,status,currency\n"
@@ -173,13 +183,139 @@ def test_a_whole_last_row_needs_no_line_break(inbox: Inbox, ending: str) -> None
     assert inbox.one().rows_landed == len(ROWS)
 
 
-@pytest.mark.parametrize("make", [lambda path: path.mkdir(), os.mkfifo], ids=["a folder", "a pipe"])
+@pytest.fixture
+def waits(inbox: Inbox) -> Iterator[list[Path]]:
+    """The pipes of the inbox that somebody has waited for; who does is let go, so that a hang is a red test."""
+    waited: list[Path] = []
+    is_over = threading.Event()
+
+    def let_go() -> None:
+        while not is_over.wait(0.1):
+            for path in [path for path in inbox.root.rglob("*") if path.is_fifo()]:
+                # Without a reader, one that waits included, there is no way to open it so.
+                with suppress(OSError):
+                    os.close(os.open(path, os.O_WRONLY | os.O_NONBLOCK))
+                    waited.append(path)
+
+    thread = threading.Thread(target=let_go)
+    thread.start()
+    yield waited
+    is_over.set()
+    thread.join()
+
+
+def _become_a_pipe(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
+def _make_a_socket(path: Path) -> None:
+    os.mknod(path, stat.S_IFSOCK | 0o600)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [lambda path: path.mkdir(), os.mkfifo, _make_a_socket],
+    ids=["a folder", "a named pipe", "a socket"],
+)
 def test_what_is_no_file_is_refused_without_waiting_for_it(
-    inbox: Inbox, make: Callable[[Path], None]
+    inbox: Inbox, waits: list[Path], make: Callable[[Path], None], request: pytest.FixtureRequest
 ) -> None:
     path = inbox.write("orders/orders", BEFORE)
     first = inbox.one()
     path.unlink()
     make(path)
-    assert "is no regular file" in inbox.refusal()
+    text = inbox.refusal()
+    assert f"is no regular file but {request.node.callspec.id}" in text
+    assert str(path) in text
+    assert not waits
     assert read_manifests(inbox.settings) == [first]
+
+
+@pytest.mark.parametrize("ending", WHOLE)
+@pytest.mark.parametrize("step", ["plan", "content_hash", "open_delivery", "stage"])
+def test_a_file_that_becomes_a_pipe_is_refused_without_waiting_for_it(
+    inbox: Inbox, waits: list[Path], monkeypatch: pytest.MonkeyPatch, ending: str, step: str
+) -> None:
+    path = inbox.root / "orders" / "orders" / f"2025-11-11.{ending}"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(WHOLE[ending])
+    deliveries = inbox.plan()
+    if step == "plan":
+        _become_a_pipe(path)
+    else:
+        _change_after(monkeypatch, writer, step, path)
+    (refused,) = land(inbox.settings, deliveries, inbox.said).refused
+    _tells_of_a_pipe(refused, path)
+    assert not waits
+    assert not read_manifests(inbox.settings)
+    monkeypatch.undo()
+    path.unlink()
+    path.write_bytes(WHOLE[ending])
+    assert inbox.one().rows_landed == len(ROWS)
+
+
+def test_a_landed_file_that_becomes_a_pipe_is_refused_and_stays_landed(
+    inbox: Inbox, waits: list[Path]
+) -> None:
+    path = inbox.write("orders/orders", BEFORE)
+    first = inbox.one()
+    deliveries = inbox.plan()
+    _become_a_pipe(path)
+    (refused,) = land(inbox.settings, deliveries, inbox.said).refused
+    _tells_of_a_pipe(refused, path)
+    assert not waits
+    assert read_manifests(inbox.settings) == [first]
+
+
+def test_a_file_that_becomes_a_pipe_before_its_lines_are_counted_is_refused(
+    inbox: Inbox, waits: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = inbox.rows("orders/orders", [order(number) for number in range(30)] + [order(30, status="a\nb")])
+    _change_after(monkeypatch, writer, "fill_staged", path)
+    (refused,) = inbox.land().refused
+    _tells_of_a_pipe(refused, path)
+    assert not waits
+
+
+def test_a_file_that_becomes_a_pipe_while_it_is_opened_is_refused(
+    inbox: Inbox, waits: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = inbox.write("orders/orders", BEFORE)
+    _change_after(monkeypatch, files, "check_regular", path)
+    with pytest.raises(files.UnsoundError) as refused:
+        files.open_regular(path)
+    assert refused.value.found == "a named pipe"
+    assert not waits
+
+
+@pytest.mark.parametrize("is_named", [True, False], ids=["the file", "its folder"])
+def test_a_source_that_is_delivered_whole_through_a_pipe_is_refused(
+    inbox: Inbox, waits: list[Path], *, is_named: bool
+) -> None:
+    path = inbox.root / "online_retail.parquet"
+    os.mkfifo(path)
+    (source,) = choose_sources(inbox.settings, "online_retail")
+    with pytest.raises(NothingToDoError, match=f"found: +a named pipe at {path}"):
+        whole_deliveries(inbox.settings, source, ["orders"], path if is_named else inbox.root)
+    assert not waits
+
+
+def _change_after(monkeypatch: pytest.MonkeyPatch, module: ModuleType, function: str, path: Path) -> None:
+    """Have the file become a pipe when that function has looked at it for the first time."""
+    real = getattr(module, function)
+
+    def meanwhile(*arguments: object, **named: object) -> object:
+        result = real(*arguments, **named)
+        if not path.is_fifo():
+            _become_a_pipe(path)
+        return result
+
+    monkeypatch.setattr(module, function, meanwhile)
+
+
+def _tells_of_a_pipe(refused: DeliveryRefusedError, path: Path) -> None:
+    assert "no regular file" in refused.summary
+    assert (refused.expected, refused.found) == ("a regular file", "a named pipe")
+    assert str(path) in refused.where
+    assert refused.mend
