@@ -8,14 +8,21 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any, NoReturn
 
 import pytest
 
+from mallard import pipeline
 from mallard.errors import BusyError
 from mallard.settings import Settings
 from publishing.lock import link_lock, read_holder, writer_lock
+from publishing.versions import publish
 
+# A candidate and its receipt that nobody may look at.
+NOTHING: tuple[Any, Any] = (None, None)
 HOLD = """
 import sys, time
 from pathlib import Path
@@ -91,6 +98,36 @@ def test_another_thread_is_another_writer(settings: Settings) -> None:
         thread.start()
         thread.join()
     assert found == ["busy"]
+
+
+class NobodyHears:
+    """A progress that nothing may be told: what is busy has not begun."""
+
+    def say(self, text: str) -> None:
+        pytest.fail(f"it has begun: {text}")
+
+    def stage(self, name: str, total: int | None = None) -> NoReturn:
+        pytest.fail(f"it has begun: {name}")
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        lambda settings: pipeline.load(settings, progress=NobodyHears()),
+        lambda settings: pipeline.replay(settings, [], progress=NobodyHears(), publishes=False),
+        lambda settings: pipeline.build(settings, NobodyHears()),
+        lambda settings: pipeline.publish(settings, *NOTHING, NobodyHears()),
+        lambda settings: pipeline.publish_waiting(settings, [], "", "", NobodyHears()),
+        lambda settings: publish(settings, *NOTHING),
+    ],
+    ids=["load", "replay", "build", "publish", "publish what waits", "publish alone"],
+)
+def test_each_step_that_writes_takes_the_lock_before_anything(
+    settings: Settings, step: Callable[[Settings], object]
+) -> None:
+    with writer_lock(settings), ThreadPoolExecutor(1) as another, pytest.raises(BusyError):
+        another.submit(step, settings).result()
+    assert {path.name for path in settings.home.iterdir()} == {settings.locks.name}
 
 
 def test_unreadable_lock_text_is_no_hindrance(settings: Settings) -> None:
