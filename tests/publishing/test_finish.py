@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-import duckdb
+from collections import namedtuple
 
+import duckdb
+import pytest
+
+from mallard.errors import MallardError
 from mallard.settings import Settings
 from publishing import finish as finishing
 from publishing.contents import connect, measure_tables, wasted_share
 from publishing.finish import compact
+from publishing.space import MARGIN_BYTES
 from publishing.versions import publish
 from tests.publishing import small_shop as shop
+
+Usage = namedtuple("Usage", "total used free")
 
 
 def bloat(settings: Settings, run_id: str) -> object:
@@ -35,6 +42,19 @@ def test_wasteful_candidate_is_compacted(settings: Settings) -> None:
     with connect(version.path) as connection:
         assert wasted_share(connection) < finishing.COMPACTED_FROM
     assert not list(settings.work.glob("*.compact*"))
+
+
+def test_compaction_that_has_no_room_is_not_begun(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = shop.make_candidate(settings, "run").path
+    before = path.read_bytes()
+    size, free = len(before), MARGIN_BYTES + len(before) - 1
+    monkeypatch.setattr("shutil.disk_usage", lambda _: Usage(free + size, size, free))
+    with pytest.raises(MallardError, match="not enough disk space for compacting the candidate"):
+        compact(path)
+    assert path.read_bytes() == before
+    assert [one.name for one in path.parent.glob("*.duckdb*")] == [path.name]
 
 
 def test_compaction_keeps_rows_constraints_and_comments(settings: Settings) -> None:

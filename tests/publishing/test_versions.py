@@ -252,10 +252,12 @@ def test_disk_without_room_is_a_clear_refusal(settings: Settings, monkeypatch: p
     shop.publish_one(settings, "first")
     candidate = shop.make_candidate(settings, "second", gmv="7.0000")
     receipt = shop.make_receipt(candidate)
+    audited = candidate.path.read_bytes()
     with monkeypatch.context() as patch:
         patch.setattr("shutil.disk_usage", lambda path: Usage(10**12, 10**12, 1000))
-        with pytest.raises(MallardError, match="not enough disk space"):
+        with pytest.raises(MallardError, match="not enough disk space for finishing the candidate"):
             publish(settings, candidate, receipt)
+    assert candidate.path.read_bytes() == audited, "it was begun all the same"
     assert read_gmv(settings) == 100.0
     assert publish(settings, candidate, receipt).version == 2
 
