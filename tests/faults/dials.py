@@ -84,7 +84,8 @@ DIALS: tuple[Dial, ...] = (
     Dial("record the publish", "publishing.records", "store_record", "before"),
     Dial("before the rename", "publishing.records", "store_record", "after"),
     Dial("after the rename", "publishing.versions", "swap_link", "before"),
-    Dial("before the link's swap", "pathlib", "Path.symlink_to", "after"),
+    # Before: a swap that takes the link away to make it anew would leave none.
+    *_both("before the link's swap", "pathlib", "Path.symlink_to"),
     Dial("after the link's swap", "publishing.versions", "swap_link", "after"),
     Dial("the record's last word", "publishing.records", "change_state", "before"),
     Dial("the record's last word", "publishing.records", "change_state", "after"),

@@ -11,8 +11,8 @@ import pytest
 from tests.faults.small_warehouse import CHECKOUT
 
 pytestmark = pytest.mark.slow
-# Six kills, five of them at different steps; `make chaos` does hundreds at all of them.
-SEED = 4238
+# Six kills, five of them at different steps, one within the swap of the link; `make chaos` does hundreds at all.
+SEED = 29159
 
 
 def test_a_killed_load_is_never_seen_and_the_next_one_works() -> None:
