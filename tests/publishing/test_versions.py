@@ -5,18 +5,24 @@ from __future__ import annotations
 import dataclasses
 import json
 import stat
+import threading
 import time
 from collections import namedtuple
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pytest
 
 from mallard.errors import GateRefusedError, MallardError, NothingToDoError
 from mallard.settings import Settings
-from publishing import records
+from publishing import records, versions
 from publishing.contents import connect
+from publishing.lock import link_lock
 from publishing.versions import (
+    Version,
     collect_garbage,
     current_link,
     current_version,
@@ -142,17 +148,70 @@ def test_rollback_to_nothing_says_what_there_is(settings: Settings, wanted: int 
     assert "mallard publishes" in refusal.value.mend
 
 
-def test_load_that_a_rollback_overtook_is_not_published(settings: Settings) -> None:
+def test_load_that_a_rollback_overtook_is_not_published(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     shop.publish_one(settings, "n")
     shop.publish_one(settings, "n1", days=4)
     candidate = shop.make_candidate(settings, "n2", days=5)
     receipt = shop.make_receipt(candidate)
     rollback(settings)
+    monkeypatch.setattr(versions, "finish", lambda *_: pytest.fail("it was finished for nothing"))
     with pytest.raises(GateRefusedError, match="changed while this candidate was built"):
         publish(settings, candidate, receipt)
     current = current_version(settings)
     assert current is not None
     assert current.version == 1
+
+
+def test_load_that_a_rollback_overtakes_while_it_is_finished_is_not_published(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop.publish_one(settings, "n")
+    shop.publish_one(settings, "n1", days=4)
+    candidate = shop.make_candidate(settings, "n2", days=5)
+    receipt = shop.make_receipt(candidate)
+    real = versions.finish
+
+    def finish(*arguments: Any) -> Any:
+        changes = real(*arguments)
+        rollback(settings)
+        return changes
+
+    monkeypatch.setattr(versions, "finish", finish)
+    with pytest.raises(GateRefusedError, match="changed while this candidate was built"):
+        publish(settings, candidate, receipt)
+    assert current_version(settings).version == 1  # type: ignore[union-attr]
+
+
+def test_publish_and_rollback_wait_while_another_holds_the_link(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop.publish_one(settings, "n")
+    candidate = shop.make_candidate(settings, "n1", days=4)
+    receipt = shop.make_receipt(candidate)
+    is_finished, real = threading.Event(), versions.finish
+
+    def finish(*arguments: Any) -> Any:
+        changes = real(*arguments)
+        is_finished.set()
+        return changes
+
+    monkeypatch.setattr(versions, "finish", finish)
+    steps: list[Callable[[], Version]] = [
+        lambda: publish(settings, candidate, receipt),
+        lambda: rollback(settings),
+    ]
+    moved = []
+    with ThreadPoolExecutor(1) as another:
+        for step in steps:
+            with link_lock(settings):
+                moving = another.submit(step)
+                assert is_finished.wait(60)
+                with pytest.raises(TimeoutError):
+                    moving.result(0.5)
+            moved.append(moving.result().version)
+    assert moved == [2, 1]
 
 
 def test_last_seven_published_versions_are_kept(settings: Settings) -> None:
