@@ -267,6 +267,8 @@ def test_broken_link_is_said_and_mended(settings: Settings) -> None:
     assert current_version(settings).version == 2  # type: ignore[union-attr]
     assert len(said) == 1
     assert "version 2" in said[0]
+    moved = records.read_rollbacks(settings)[-1]
+    assert (moved.from_version, moved.to_version) == (None, 2), "a link lost again would lead elsewhere"
 
 
 def test_lost_link_comes_back_to_where_it_was_rolled_back_to(settings: Settings) -> None:
