@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import time
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,6 +23,8 @@ from publishing.receipt import Receipt, from_json
 State = Literal["publishing", "published", "refused", "abandoned"]
 # Receipts of older runs go; their lines stay in ops.publishes.
 KEPT_RECORDS = 60
+# A draft that is older was left by a process that was killed while it wrote; nobody writes that long.
+DRAFT_SECONDS = 3600
 
 
 @dataclass(frozen=True)
@@ -183,6 +186,18 @@ def write_durably(path: Path, text: str) -> None:
     finally:
         draft.unlink(missing_ok=True)
     fsync_folder(path.parent)
+
+
+def drop_dead_drafts(*folders: Path) -> None:
+    """Remove what a process that was killed in ``write_durably`` has left behind.
+
+    By age: an audit writes its report without the writer's lock, and process ids mean nothing across containers.
+    """
+    for folder in folders:
+        for draft in folder.glob(".*.[0-9]*"):
+            with contextlib.suppress(FileNotFoundError):
+                if time.time() - draft.stat().st_mtime > DRAFT_SECONDS:
+                    draft.unlink()
 
 
 def fsync_file(path: Path) -> None:

@@ -316,6 +316,7 @@ def recover(settings: Settings, say: Callable[[str], None]) -> None:
     A link that points nowhere is pointed at the version that was live last; a publish that died half-way is
     finished where readers already see it and removed where they do not.
     """
+    records.drop_dead_drafts(records.receipts_folder(settings), settings.work, settings.reports)
     with link_lock(settings):
         for draft in settings.published.glob(f".{current_link(settings).name}.*"):
             draft.unlink()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import signal
+import time
 
 import duckdb
 import pytest
@@ -117,3 +118,22 @@ def test_publish_that_is_tried_again_after_a_crash_succeeds(settings: Settings) 
     assert read_gmv(settings) == 100.0
     assert publish(settings, candidate, receipt).version == 2
     assert read_gmv(settings) == 200.0
+
+
+def test_what_a_killed_write_leaves_goes_once_it_is_old(settings: Settings) -> None:
+    shop.publish_one(settings, "n")
+    settings.reports.mkdir(exist_ok=True)
+    for folder in (records.receipts_folder(settings), settings.work, settings.reports):
+        child = os.fork()
+        if child == 0:
+            os.fsync = lambda _: os.kill(os.getpid(), signal.SIGKILL)
+            records.write_durably(folder / "half.json", "{}")
+        os.waitpid(child, 0)
+        [left] = folder.glob(".half*")
+        recover(settings, lambda text: None)
+        assert left.exists(), "somebody may be writing it"
+        an_hour_ago = time.time() - 3601
+        os.utime(left, (an_hour_ago, an_hour_ago))
+        recover(settings, lambda text: None)
+        assert not left.exists()
+    assert len(records.read_records(settings)) == 1
