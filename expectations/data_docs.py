@@ -46,14 +46,14 @@ def write_data_docs(validations: Mapping[str, ExpectationSuiteValidationResult],
     """
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
+    # One for all pages: each view compiles the templates anew, which takes longer than filling them in.
+    view = DefaultJinjaPageView()
     for name, result in validations.items():
         for one in result.results:
             # The renderer takes no NumPy numbers.
             if one.result.get("observed_value") is not None:
                 one.result["observed_value"] = float(one.result["observed_value"])
-        page = DefaultJinjaPageView().render(
-            ValidationResultsPageRenderer(run_info_at_end=True).render(result)
-        )
+        page = view.render(ValidationResultsPageRenderer(run_info_at_end=True).render(result))
         (folder / f"{name}.html").write_text(_on_its_own(page))
     index = folder / "index.html"
     index.write_text(_index(validations, f"{folder.name}.html"))

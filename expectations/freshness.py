@@ -47,12 +47,24 @@ def _measure(connection: duckdb.DuckDBPyConnection, feed: str, table: str, insta
             cross join ops.run as run
             group by run.time_zone
         ),
+        recent as (
+            -- Of the deliveries that end in time, one ends last: older than its last day no newest row can be.
+            select min(delivery) as delivery
+            from ops.load_audit
+            where feed = '{feed}' and table_name = '{table}' and last_day >= (
+                select max(last_day)
+                from ops.load_audit
+                where feed = '{feed}' and table_name = '{table}'
+                    and last_day < timezone('UTC', (select ends_at from newest))::date
+            )
+        ),
         happened as (
             -- A row from the future, by a wrong clock, must not make a feed look fresh for years.
             select max({instant}) as instant
             from landing.{feed}__{table}
             cross join ops.run as run
             where {instant} < (select ends_at from newest)
+                and _delivery >= coalesce((select delivery from recent), date '0001-01-01')
         )
         select
             strftime(happened.instant, '%Y-%m-%dT%H:%M:%S+00:00'),

@@ -5,25 +5,34 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import sys
+from types import ModuleType
+from typing import Any
 
 
 def import_later(name: str) -> None:
-    """Let ``from package import child`` give a module that loads itself when something of it is first asked for.
+    """Let ``import name`` and ``from package import child`` give a module that loads when something of it is asked for.
 
-    ``import package.child`` loads it at once, as ever. The standard library's own recipe; does nothing where the module is loaded already or is not installed.
+    The standard library's lazy loader does not do: any ``import`` of such a module looks into it, and so loads it.
+    Does nothing where the module is loaded already or is not installed.
     """
     if name in sys.modules:
         return
     package, _, child = name.rpartition(".")
-    if package:
-        parent = importlib.import_module(package)
+    parent = importlib.import_module(package) if package else None
     spec = importlib.util.find_spec(name)
-    if spec is None or spec.loader is None:
+    if spec is None:
         return
-    loader = importlib.util.LazyLoader(spec.loader)
-    spec.loader = loader
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    loader.exec_module(module)
-    if package:
-        setattr(parent, child, module)
+    later = ModuleType(name)
+    # Python's import asks for it before anything else does.
+    later.__spec__ = spec
+
+    def load(attribute: str) -> Any:
+        if sys.modules.get(name) is later:
+            del sys.modules[name]
+        return getattr(importlib.import_module(name), attribute)
+
+    # A module's own __getattr__ is asked for what it does not hold (PEP 562): here, everything.
+    later.__dict__["__getattr__"] = load
+    sys.modules[name] = later
+    if parent:
+        setattr(parent, child, later)

@@ -52,8 +52,6 @@ DEFECTS: dict[str, str] = {
     "facts.orders_are_unique": "insert into core.fct_orders from core.fct_orders limit 1",
     "facts.order_items_are_unique": "insert into core.fct_order_items from core.fct_order_items limit 1",
     "facts.refunds_are_unique": "insert into core.fct_refunds by name select 'r1' as refund_id from range(2)",
-    "facts.sessions_are_unique": "insert into core.fct_sessions from core.fct_sessions limit 1",
-    "facts.user_days_are_unique": "insert into core.fct_user_days from core.fct_user_days limit 1",
     "facts.channel_spend_is_unique": "insert into core.fct_channel_spend from core.fct_channel_spend limit 1",
     "facts.dimension_keys_are_unique": "insert into core.dim_channel from core.dim_channel limit 1",
     "facts.orders_have_their_keys": "update core.fct_orders set buyer_id = null",

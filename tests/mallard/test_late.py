@@ -24,7 +24,22 @@ def test_module_loads_when_it_is_used() -> None:
     )
 
 
-def test_gate_judges_without_loading_statistics() -> None:
+def test_module_loads_when_it_is_used_by_its_whole_name() -> None:
+    run(
+        "import sys\n"
+        "from mallard.late import import_later\n"
+        "import_later('wave')\n"
+        "import wave as late\n"
+        "later = sys.modules['wave']\n"
+        "assert vars(later).get('Wave_read') is None\n"
+        "assert late.Error.__module__ == 'wave'\n"
+        "assert sys.modules['wave'] is not later\n"
+        "import wave\n"
+        "assert wave.Error is late.Error\n"
+    )
+
+
+def test_gate_judges_without_loading_statistics_or_charts() -> None:
     run(
         "import sys\n"
         "from expectations.judge import Judge\n"
@@ -33,6 +48,7 @@ def test_gate_judges_without_loading_statistics() -> None:
         "judged = Judge().judge('drift', suite.checks, {check.name: 0.0 for check in suite.checks})\n"
         "assert all(one.is_met for one in judged.values())\n"
         "assert 'scipy.stats._continuous_distns' not in sys.modules\n"
+        "assert 'altair.vegalite' not in sys.modules\n"
         "from scipy import stats\n"
         "assert round(stats.norm.cdf(1.96), 3) == 0.975\n"
     )

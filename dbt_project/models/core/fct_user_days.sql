@@ -17,8 +17,8 @@ active_days as (
         user_id,
         dt,
         bool_and(is_bot) as is_bot,
-        coalesce(sum(events) filter (where not is_bot), 0) as events,
-        coalesce(sum(page_views) filter (where not is_bot), 0) as page_views
+        cast(coalesce(sum(events) filter (where not is_bot), 0) as bigint) as events,
+        cast(coalesce(sum(page_views) filter (where not is_bot), 0) as bigint) as page_views
     from session_days
     group by user_id, dt
 
