@@ -187,7 +187,7 @@ def _of_dbt_test(connection: duckdb.DuckDBPyConnection, node: dict[str, Any]) ->
     kind = said.get("name")
     column = arguments.get("column_name") or ""
     if kind in {"unique", "unique_combination"}:
-        return [_twice(connection, table)]
+        return [_twice(connection, table, node["config"].get("where") or "true")]
     if kind in {"not_null", "never_null"}:
         return [_set(connection, table, one, "null") for one in arguments.get("columns", [column])]
     if kind == "relationships":
@@ -238,5 +238,7 @@ def _set(connection: duckdb.DuckDBPyConnection, table: str, column: str, value: 
     )
 
 
-def _twice(connection: duckdb.DuckDBPyConnection, table: str) -> str:
-    return ";".join([*sample_row(connection, table), f"insert into {table} from {table} limit 1"])
+def _twice(connection: duckdb.DuckDBPyConnection, table: str, judged: str = "true") -> str:
+    """A row comes again, of those that the test judges."""
+    again = f"insert into {table} from {table} where {judged} limit 1"
+    return ";".join([*sample_row(connection, table), again])
