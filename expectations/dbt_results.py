@@ -20,7 +20,7 @@ from publishing.receipt import CheckResult, Severity, Verdict
 BUILT = frozenset({"model", "seed", "snapshot"})
 # dbt's tests of keys; what else judges a column judges plausibility, and a query of its own reconciles. A test says
 # otherwise with `config: {meta: {protects: …}}`.
-KEY_TESTS = frozenset({"not_null", "unique", "relationships", "never_null", "unique_combination"})
+KEY_TESTS = frozenset({"not_null", "unique", "relationships", "never_null", "one_row_per"})
 _MEND = "dbt's log under work/logs has the message; correct the model or the test and load again"
 
 
@@ -100,7 +100,7 @@ def _test_check(name: str, node: dict[str, Any]) -> Check:
     model = (node.get("attached_node") or "").rsplit(".", 1)[-1] or ", ".join(
         one.rsplit(".", 1)[-1] for one in node.get("depends_on", {}).get("nodes", [])
     )
-    about = " ".join((node.get("description") or "").split()) or f"dbt's test {node['name']} holds"
+    about = " ".join((node.get("description") or "").split()) or _about(node)
     return Check(
         name=name,
         suite="dbt",
@@ -113,6 +113,16 @@ def _test_check(name: str, node: dict[str, Any]) -> Check:
         measure="given",
         protects=_protects(name, node),
     )
+
+
+def _about(node: dict[str, Any]) -> str:
+    said = node.get("test_metadata") or {}
+    if said.get("name") != "one_row_per":
+        return f"dbt's test {node['name']} holds"
+    arguments = said["kwargs"] | said["kwargs"].get("arguments", {})
+    never_null = arguments.get("never_null")
+    more = f"; there is always a value in {', '.join(never_null)}" if never_null else ""
+    return f"One row per {', '.join(arguments['columns'])}{more}."
 
 
 def _protects(name: str, node: dict[str, Any]) -> Protects:

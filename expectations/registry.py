@@ -273,7 +273,7 @@ def _bound(entry: dict[str, Any], key: str, where: str) -> float | None:
 
 def _load(path: Path) -> dict[str, Any]:
     try:
-        document = yaml.safe_load(path.read_text())
+        document = yaml.load(path.read_text(), Loader=yaml.CSafeLoader)
     except FileNotFoundError as error:
         raise _wrong(path, "the file is not there", "one of the files that the gate is made of") from error
     except yaml.YAMLError as error:

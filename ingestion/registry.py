@@ -99,8 +99,8 @@ def read_registry(settings: Settings) -> dict[str, Source]:
     path = settings.sources_file
     try:
         text = path.read_text(encoding="utf-8")
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
-        document = yaml.safe_load(text)
+        root = yaml.compose(text, Loader=yaml.CSafeLoader)
+        document = yaml.load(text, Loader=yaml.CSafeLoader)
     except OSError as error:
         raise SettingsError(
             "The source registry cannot be read.",

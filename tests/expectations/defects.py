@@ -186,10 +186,14 @@ def _of_dbt_test(connection: duckdb.DuckDBPyConnection, node: dict[str, Any]) ->
     table = f'"{tested["database"]}"."{tested["schema"]}"."{tested["alias"]}"'
     kind = said.get("name")
     column = arguments.get("column_name") or ""
-    if kind in {"unique", "unique_combination"}:
-        return [_twice(connection, table, node["config"].get("where") or "true")]
-    if kind in {"not_null", "never_null"}:
-        return [_set(connection, table, one, "null") for one in arguments.get("columns", [column])]
+    judged = node["config"].get("where") or "true"
+    if kind == "one_row_per":
+        return [
+            _twice(connection, table, judged),
+            *[_set(connection, table, one, "null", judged) for one in arguments.get("never_null", [])],
+        ]
+    if kind == "never_null":
+        return [_set(connection, table, one, "null") for one in arguments["columns"]]
     if kind == "relationships":
         return [_set(connection, table, column, "{stranger}")]
     if kind == "accepted_values":
@@ -225,15 +229,17 @@ def sample_row(connection: duckdb.DuckDBPyConnection, table: str) -> Sequence[st
     return (f"insert into {table} by name select {', '.join(values)}",)
 
 
-def _set(connection: duckdb.DuckDBPyConnection, table: str, column: str, value: str) -> str:
-    """One row gets another value; ``{stranger}`` is one of the column's type that nobody knows."""
+def _set(
+    connection: duckdb.DuckDBPyConnection, table: str, column: str, value: str, judged: str = "true"
+) -> str:
+    """One of the judged rows gets another value; ``{stranger}`` is one of the column's type that nobody knows."""
     kind = _columns(connection, table)[column]
     strangers = {"DATE": "date '1871-01-01'", "VARCHAR": "'nobody'"}
     said = value.replace("{stranger}", strangers.get(kind, "987654321"))
     return ";".join(
         [
             *sample_row(connection, table),
-            f'update {table} set "{column}" = {said} where rowid = (select min(rowid) from {table})',
+            f'update {table} set "{column}" = {said} where rowid = (select min(rowid) from {table} where {judged})',
         ]
     )
 
