@@ -201,7 +201,6 @@ class Rounds:
     def begin(self) -> None:
         """Make the source, and publish the first version, in this very process: its forks find all at hand."""
         self.source.simulate()
-        _compile_templates_once()
         began = time.monotonic()
         self.source.deliver(self.state)
         self._load(self.settings)
@@ -346,24 +345,6 @@ class Rounds:
                 tally.torn.append(f"version {version} after {last}")
             last = version
         tally.versions = len(versions)
-
-
-def _compile_templates_once() -> None:
-    """Great Expectations compiles its pages' templates anew in each load: a third of a small load's time."""
-    import jinja2
-
-    compiled: dict[tuple[str, str], Any] = {}
-    original = jinja2.Environment.compile
-
-    def compile_once(self: Any, source: str, name: str | None = None, *more: Any, **named: Any) -> Any:
-        if not (name or "").endswith(".j2"):
-            return original(self, source, name, *more, **named)
-        key = (source, name or "")
-        if key not in compiled:
-            compiled[key] = original(self, source, name, *more, **named)
-        return compiled[key]
-
-    jinja2.Environment.compile = compile_once  # type: ignore[method-assign, assignment]
 
 
 def ask_everything(settings: Settings) -> dict[str, str]:
