@@ -16,11 +16,13 @@ from typing import Any
 import duckdb
 import pytest
 
+from mallard.candidate import Candidate
 from mallard.errors import GateRefusedError, MallardError, NothingToDoError
 from mallard.settings import Settings
 from publishing import records, versions
 from publishing.contents import connect
 from publishing.lock import link_lock
+from publishing.receipt import Receipt
 from publishing.versions import (
     Version,
     collect_garbage,
@@ -148,13 +150,17 @@ def test_rollback_to_nothing_says_what_there_is(settings: Settings, wanted: int 
     assert "mallard publishes" in refusal.value.mend
 
 
-def test_load_that_a_rollback_overtook_is_not_published(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def audited_upon_two_versions(settings: Settings) -> tuple[Candidate, Receipt]:
     shop.publish_one(settings, "n")
     shop.publish_one(settings, "n1", days=4)
     candidate = shop.make_candidate(settings, "n2", days=5)
-    receipt = shop.make_receipt(candidate)
+    return candidate, shop.make_receipt(candidate)
+
+
+def test_load_that_a_rollback_overtook_is_not_published(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    candidate, receipt = audited_upon_two_versions(settings)
     rollback(settings)
     monkeypatch.setattr(versions, "finish", lambda *_: pytest.fail("it was finished for nothing"))
     with pytest.raises(GateRefusedError, match="changed while this candidate was built"):
@@ -167,10 +173,7 @@ def test_load_that_a_rollback_overtook_is_not_published(
 def test_load_that_a_rollback_overtakes_while_it_is_finished_is_not_published(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shop.publish_one(settings, "n")
-    shop.publish_one(settings, "n1", days=4)
-    candidate = shop.make_candidate(settings, "n2", days=5)
-    receipt = shop.make_receipt(candidate)
+    candidate, receipt = audited_upon_two_versions(settings)
     real = versions.finish
 
     def finish(*arguments: Any) -> Any:
