@@ -29,7 +29,7 @@ from mallard.candidate import Candidate
 from mallard.errors import GateRefusedError
 from mallard.progress import Progress
 from mallard.settings import Settings
-from publishing.contents import connect, list_tables, literal, measure_tables
+from publishing.contents import connect, list_tables, literal, measure_tables, stamp
 from publishing.receipt import CheckResult, FeedFreshness, Receipt, Verdict
 from publishing.records import read_records, record_refusal, write_durably
 from publishing.versions import version_path
@@ -59,6 +59,7 @@ def audit(settings: Settings, candidate: Candidate, progress: Progress) -> Recei
             "There is no candidate to audit.", where=str(candidate.path), mend="run the load again"
         )
     began = time.monotonic()
+    audited = stamp(candidate.path)
     suites = read_suites()
     # Great Expectations takes seconds to import: it does so while DuckDB scans.
     with ThreadPoolExecutor(1) as aside, progress.stage("Auditing", total=len(suites) + 3) as tick:
@@ -96,6 +97,7 @@ def audit(settings: Settings, candidate: Candidate, progress: Progress) -> Recei
         tables=tables,
         input_deliveries=landed.input_deliveries(facts.new),
         freshness=facts.freshness,
+        stamp=audited,
     )
     write_durably(settings.work / "receipt.json", json.dumps(receipt.to_json(), indent=1))
     if not receipt.passed:

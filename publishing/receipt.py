@@ -97,7 +97,10 @@ class FeedFreshness:
 
 @dataclass(frozen=True)
 class Receipt:
-    """The audit of one candidate. Instants are ISO texts in UTC."""
+    """The audit of one candidate. Instants are ISO texts in UTC.
+
+    ``stamp`` tells the file that was audited from one that was written to since (``contents.stamp``).
+    """
 
     run_id: str
     version: int
@@ -114,6 +117,7 @@ class Receipt:
     tables: dict[str, TableState]
     input_deliveries: tuple[InputDelivery, ...]
     freshness: tuple[FeedFreshness, ...] = ()
+    stamp: str = ""
 
     @property
     def refusals(self) -> list[str]:
@@ -185,6 +189,7 @@ def from_json(body: dict[str, Any]) -> Receipt:
         tables={name: TableState(**state) for name, state in body["tables"].items()},
         input_deliveries=tuple(InputDelivery(**delivery) for delivery in body["input_deliveries"]),
         freshness=tuple(FeedFreshness(**feed) for feed in body["freshness"]),
+        stamp=str(body.get("stamp", "")),
     )
 
 

@@ -16,6 +16,7 @@ import pytest
 from expectations.registry import expected_names
 from mallard.errors import GateRefusedError
 from mallard.progress import LogProgress
+from publishing.contents import stamp
 from publishing.receipt import Receipt, from_json
 from publishing.versions import current_version, list_publishes
 from tests.expectations.conftest import Built
@@ -43,6 +44,8 @@ def test_good_candidate_passes_every_expected_check(built: Built) -> None:
     assert {feed.state for feed in receipt.freshness} == {"fresh"}
     stored = json.loads((built.settings.work / "receipt.json").read_text())
     assert stored["run_id"] == receipt.run_id
+    # Nobody wrote to the file since it was audited, so a publish need not read its values once more.
+    assert receipt.stamp == stamp(built.candidate.path)
 
 
 GIVEN_DEFECTS = [

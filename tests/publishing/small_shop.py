@@ -9,7 +9,7 @@ import duckdb
 
 from mallard.candidate import Candidate
 from mallard.settings import Settings
-from publishing.contents import connect, measure_tables
+from publishing.contents import connect, measure_tables, stamp
 from publishing.copy import copy_file
 from publishing.receipt import CheckResult, InputDelivery, Receipt
 from publishing.versions import current_version, next_version, publish
@@ -112,6 +112,7 @@ def make_receipt(candidate: Candidate, *checks: CheckResult, code_version: str =
         input_deliveries=(
             InputDelivery("orders", "orders", day, "inbox", 10, "abc", FIRST_DAY.isoformat(), day),
         ),
+        stamp=stamp(candidate.path),
     )
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections import namedtuple
+from collections.abc import Callable
+from pathlib import Path
 
 import duckdb
 import pytest
 
-from mallard.errors import MallardError
+from mallard.candidate import Candidate
+from mallard.errors import GateRefusedError, MallardError
 from mallard.settings import Settings
 from publishing import finish as finishing
 from publishing.contents import connect, measure_tables, wasted_share
@@ -17,9 +20,10 @@ from publishing.versions import publish
 from tests.publishing import small_shop as shop
 
 Usage = namedtuple("Usage", "total used free")
+Make = Callable[..., Candidate]
 
 
-def bloat(settings: Settings, run_id: str) -> object:
+def bloat(settings: Settings, run_id: str) -> Candidate:
     """A candidate in which a large table was replaced: half of its file is empty blocks."""
     candidate = shop.make_candidate(settings, run_id)
     with duckdb.connect(str(candidate.path)) as connection:
@@ -32,12 +36,35 @@ def bloat(settings: Settings, run_id: str) -> object:
     return candidate
 
 
+@pytest.mark.parametrize("make", [shop.make_candidate, bloat])
+def test_what_is_published_is_what_was_audited(settings: Settings, make: Make) -> None:
+    candidate = make(settings, "run")
+    receipt = shop.make_receipt(candidate)
+    version = publish(settings, candidate, receipt)
+    with connect(version.path) as connection:
+        assert measure_tables(connection) == receipt.tables
+
+
+def test_copy_that_loses_values_is_a_refusal(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    candidate = bloat(settings, "run")
+    receipt = shop.make_receipt(candidate)
+
+    def copy_badly(path: Path) -> None:
+        compact(path)
+        with duckdb.connect(str(path)) as connection:
+            connection.execute("update core.bigger set t = '' where i = 7")
+
+    monkeypatch.setattr(finishing, "compact", copy_badly)
+    with pytest.raises(GateRefusedError, match=r"core\.bigger has other values than were audited"):
+        publish(settings, candidate, receipt)
+
+
 def test_wasteful_candidate_is_compacted(settings: Settings) -> None:
     candidate = bloat(settings, "run")
-    size = candidate.path.stat().st_size  # type: ignore[attr-defined]
-    with connect(candidate.path) as connection:  # type: ignore[attr-defined]
+    size = candidate.path.stat().st_size
+    with connect(candidate.path) as connection:
         assert wasted_share(connection) > finishing.COMPACTED_FROM
-    version = publish(settings, candidate, shop.make_receipt(candidate))  # type: ignore[arg-type]
+    version = publish(settings, candidate, shop.make_receipt(candidate))
     assert version.path.stat().st_size < 0.7 * size
     with connect(version.path) as connection:
         assert wasted_share(connection) < finishing.COMPACTED_FROM
@@ -59,7 +86,7 @@ def test_compaction_that_has_no_room_is_not_begun(
 
 def test_compaction_keeps_rows_constraints_and_comments(settings: Settings) -> None:
     candidate = bloat(settings, "run")
-    path = candidate.path  # type: ignore[attr-defined]
+    path = candidate.path
     with duckdb.connect(str(path)) as connection:
         connection.execute("create table seeds.rules (id bigint primary key, word varchar not null)")
         connection.execute("insert into seeds.rules values (1, 'direct')")

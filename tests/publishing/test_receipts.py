@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 from datetime import date
 
 import duckdb
@@ -12,6 +13,7 @@ import pytest
 from mallard.candidate import Candidate
 from mallard.errors import GateRefusedError
 from mallard.settings import Settings
+from publishing.contents import stamp
 from publishing.receipt import CheckResult, Receipt, TableState, from_json
 from publishing.versions import current_version, list_publishes, publish
 from tests.publishing import small_shop as shop
@@ -138,6 +140,37 @@ def test_candidate_that_changed_after_its_audit_is_a_refusal(
     with duckdb.connect(str(candidate.path)) as connection:
         connection.execute(statement)
     assert reason in refuse(settings, candidate, receipt)
+
+
+def test_change_with_the_files_time_set_back_is_a_refusal(settings: Settings, candidate: Candidate) -> None:
+    receipt = shop.make_receipt(candidate)
+    before = candidate.path.stat()
+    with duckdb.connect(str(candidate.path)) as connection:
+        connection.execute("update marts.gmv_daily set gmv = gmv + 1")
+    os.utime(candidate.path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert "marts.gmv_daily has other values than were audited" in refuse(settings, candidate, receipt)
+
+
+@pytest.mark.parametrize("when", ["before the audit", "after the audit"])
+def test_change_that_waits_beside_the_file_is_a_refusal(
+    settings: Settings, candidate: Candidate, when: str
+) -> None:
+    receipt = shop.make_receipt(candidate)
+    with duckdb.connect(str(candidate.path)) as connection:
+        connection.execute("pragma disable_checkpoint_on_shutdown")
+        connection.execute("update marts.gmv_daily set gmv = gmv + 1")
+    if when == "before the audit":
+        # Whoever audited it looked past the log, such as another engine.
+        receipt = dataclasses.replace(receipt, stamp=stamp(candidate.path))
+    assert candidate.path.with_name(candidate.path.name + ".wal").exists()
+    assert "marts.gmv_daily has other values than were audited" in refuse(settings, candidate, receipt)
+
+
+def test_receipt_without_a_stamp_has_every_value_compared(settings: Settings, candidate: Candidate) -> None:
+    receipt = shop.make_receipt(candidate)
+    state = dataclasses.replace(receipt.tables["marts.gmv_daily"], checksum="0")
+    receipt = dataclasses.replace(receipt, tables={**receipt.tables, "marts.gmv_daily": state}, stamp="")
+    assert "marts.gmv_daily has other values than were audited" in refuse(settings, candidate, receipt)
 
 
 def test_receipt_with_other_row_counts_is_a_refusal(settings: Settings, candidate: Candidate) -> None:
