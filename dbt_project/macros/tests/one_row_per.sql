@@ -11,12 +11,24 @@
         from {{ model }}
     ),
 
-    -- By one number first, which is cheaper than by texts: rows that are equal have equal hashes.
-    twice as (
+    -- By one number first, which is cheaper than by texts: rows that are equal have equal hashes. Sorting the
+    -- numbers takes half as long as grouping by them: nearly all are different. (`qualify` would take thrice as long.)
+    hashes as not materialized (
         select hash({{ key }}) as key_hash
         from judged
-        group by key_hash
-        having count(*) > 1
+    ),
+
+    neighbours as (
+        select
+            key_hash,
+            lag(key_hash) over (order by key_hash) as key_hash_before
+        from hashes
+    ),
+
+    twice as (
+        select key_hash
+        from neighbours
+        where key_hash = key_hash_before
     )
 
     select
