@@ -11,43 +11,69 @@
 
     ),
 
+    -- Aggregated, not ranked: where a feed repeats everybody every day this leaves a row per change, before
+    -- anything is worked out per row. A delivery and a row in it are one number, which is cheaper to compare.
+    updates as (
+
+        select
+            {{ id }},
+            struct_pack(
+                {%- for attribute in attributes %}
+                {{ attribute }} := {{ attribute }}{{ ',' if not loop.last }}
+                {%- endfor %}
+            ) as attributes,
+            updated_at,
+            case when updated_at is null then delivery_day end as delivered_day,
+            source_name,
+            max((delivery_day - date '1970-01-01') * 1000000000000 + row_number_in_file) as place
+        from {{ relation }}
+        group by all
+
+    ),
+
     dated as (
 
         select
             *,
-            coalesce({{ business_day('updated_at') }}, delivery_day) as version_day
-        from {{ relation }}
+            coalesce({{ business_day('updated_at') }}, delivered_day) as version_day
+        from updates
 
     ),
 
-    newest_of_day as (
+    newest_of_day as materialized (
+
+        select
+            {{ id }},
+            version_day,
+            arg_max(
+                attributes,
+                struct_pack(
+                    updated := coalesce(epoch_us(updated_at), {{ long_ago() }}),
+                    delivery := place // 1000000000000,
+                    source := source_name,
+                    place := place
+                )
+            ) as attributes
+        from dated
+        group by {{ id }}, version_day
+
+    ),
+
+    days as (
 
         select
             *,
-            row_number() over (
-                partition by {{ id }}, version_day
-                order by
-                    updated_at desc nulls last,
-                    delivery_day desc,
-                    source_name desc,
-                    row_number_in_file desc
-            ) as day_rank,
             min(version_day) over (partition by {{ id }}) as first_version_day
-        from dated
+        from newest_of_day
 
     ),
 
     happened as (
 
-        select newest_of_day.*
-        from newest_of_day
+        select days.*
+        from days
         cross join run
-        where
-            newest_of_day.day_rank = 1
-            and (
-                newest_of_day.version_day <= run.as_of
-                or newest_of_day.version_day = newest_of_day.first_version_day
-            )
+        where days.version_day <= run.as_of or days.version_day = days.first_version_day
 
     ),
 
@@ -55,11 +81,8 @@
 
         select
             *,
-            row({{ attributes | join(', ') }}) as attributes,
-            lag(row({{ attributes | join(', ') }})) over (
-                partition by {{ id }} order by version_day
-            ) as attributes_before,
-            row_number() over (partition by {{ id }} order by version_day) as version_number
+            version_day = first_version_day as is_first,
+            lag(attributes) over (partition by {{ id }} order by version_day) as attributes_before
         from happened
 
     ),
@@ -68,18 +91,16 @@
 
         select *
         from compared
-        where version_number = 1 or attributes is distinct from attributes_before
+        where is_first or attributes is distinct from attributes_before
 
     )
 
     select
         {{ id }},
         {% for attribute in attributes -%}
-            {{ attribute }},
+            attributes.{{ attribute }} as {{ attribute }},
         {% endfor -%}
-        case
-            when version_number = 1 then {{ since_ever() }} else version_day
-        end as valid_from,
+        case when is_first then {{ since_ever() }} else version_day end as valid_from,
         lead(version_day, 1, {{ until_ever() }}) over (
             partition by {{ id }} order by version_day
         ) as valid_to
@@ -89,3 +110,6 @@
 {% macro since_ever() -%} date '1900-01-01' {%- endmacro %}
 
 {% macro until_ever() -%} date '9999-12-31' {%- endmacro %}
+
+{# Microseconds since 1970 that come before every instant: what an unknown instant ranks as. #}
+{% macro long_ago() -%} cast(-9e18 as bigint) {%- endmacro %}

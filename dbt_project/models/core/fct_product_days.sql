@@ -35,7 +35,7 @@ behaviour as (
     select
         session_products.dt,
         session_products.hour,
-        session_products.product_id,
+        coalesce(session_products.product_id, 'unknown') as product_id,
         {{ slot_key('session_products.page_type', 'session_products.slot_id') }} as slot_key,
         sum(session_products.impressions) as impressions,
         sum(session_products.clicks) as clicks,
@@ -45,7 +45,7 @@ behaviour as (
     group by
         session_products.dt,
         session_products.hour,
-        session_products.product_id,
+        coalesce(session_products.product_id, 'unknown'),
         {{ slot_key('session_products.page_type', 'session_products.slot_id') }}
 
 ),
@@ -54,8 +54,7 @@ behaviour_of_versions as (
 
     -- A product as it was on the day.
     select
-        behaviour.* exclude (product_id),
-        coalesce(behaviour.product_id, 'unknown') as product_id,
+        behaviour.*,
         coalesce(products.product_key, 'unknown') as product_key
     from behaviour
     left join products
@@ -94,11 +93,10 @@ sales as (
 
 facts as (
 
-    select * from behaviour_of_versions
-
-    union all by name
-
-    select * from sales
+    -- Both sides hold a row per key: joined, for millions of rows need not be grouped once more.
+    select *
+    from behaviour_of_versions
+    full join sales using (dt, hour, product_id, product_key, slot_key)
 
 )
 
@@ -108,15 +106,14 @@ select
     product_id,
     slot_key,
     -- numbers
-    cast(coalesce(sum(impressions), 0) as bigint) as impressions,
-    cast(coalesce(sum(clicks), 0) as bigint) as clicks,
-    cast(coalesce(sum(detail_views), 0) as bigint) as detail_views,
-    cast(coalesce(sum(carts), 0) as bigint) as carts,
-    cast(coalesce(sum(orders), 0) as bigint) as orders,
-    cast(coalesce(sum(units), 0) as bigint) as units,
-    {{ money('coalesce(sum(gmv), 0)') }} as gmv,
+    cast(coalesce(impressions, 0) as bigint) as impressions,
+    cast(coalesce(clicks, 0) as bigint) as clicks,
+    cast(coalesce(detail_views, 0) as bigint) as detail_views,
+    cast(coalesce(carts, 0) as bigint) as carts,
+    cast(coalesce(orders, 0) as bigint) as orders,
+    cast(coalesce(units, 0) as bigint) as units,
+    {{ money('coalesce(gmv, 0)') }} as gmv,
     -- times, the hour in business time
     hour,
     dt
 from facts
-group by product_key, product_id, slot_key, hour, dt

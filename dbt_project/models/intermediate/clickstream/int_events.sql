@@ -75,13 +75,22 @@ versions as not materialized (
 
 ),
 
+clock as (
+
+    {{ business_clock('touched_events', 'event_at') }}
+
+),
+
 happened as not materialized (
 
     select
         versions.*,
-        {{ business_day('versions.event_at') }} as dt
+        {{ business_time_by_clock('versions.event_at', 'clock') }} as local_at,
+        cast({{ business_time_by_clock('versions.event_at', 'clock') }} as date) as dt
     from versions
     cross join run
+    inner join clock
+        on {{ on_clock('versions.event_at', 'clock') }}
     left join moved_events
         on versions.event_id = moved_events.event_id
     where
@@ -112,7 +121,7 @@ bot_days as (
 
 ),
 
-paced as (
+paced as not materialized (
 
     -- One ordering serves both kinds of sessions: events with a session_id among those of that id,
     -- events without one among themselves.
@@ -128,7 +137,7 @@ paced as (
 
 ),
 
-cut as (
+cut as not materialized (
 
     select
         *,
@@ -139,21 +148,40 @@ cut as (
 
 ),
 
-numbered as (
+named as (
 
     select
         *,
-        case
-            when session_id is not null then 'id:' || session_id
-            else 'at:' || cast(
-                max(case when is_cut then epoch_us(event_at) end) over (
-                    partition by visitor_id, session_id
-                    order by event_at, event_id
-                    rows unbounded preceding
-                ) as varchar
-            )
-        end as session_name
+        'id:' || session_id as session_name
     from cut
+    where session_id is not null
+
+),
+
+timed as (
+
+    -- Apart from the others, which need no second ordering.
+    select
+        *,
+        'at:' || cast(
+            max(case when is_cut then epoch_us(event_at) end) over (
+                partition by visitor_id
+                order by event_at, event_id
+                rows unbounded preceding
+            ) as varchar
+        ) as session_name
+    from cut
+    where session_id is null
+
+),
+
+numbered as (
+
+    select * from named
+
+    union all by name
+
+    select * from timed
 
 )
 
@@ -183,6 +211,7 @@ select
     -- numbers
     numbered.event_number,
     case when not numbered.is_cut then numbered.gap_microseconds end as gap_microseconds,
+    cast(extract(hour from numbered.local_at) as bigint) as hour,
     -- flags
     bot_days.visitor_id is not null as is_bot,
     -- times

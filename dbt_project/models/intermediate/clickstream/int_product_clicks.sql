@@ -14,7 +14,7 @@ select
     event_id,
     event_at,
     dt,
-    cast(extract(hour from {{ business_time('event_at') }}) as bigint) as hour,
+    hour,
     is_bot
 from {{ ref('int_events') }}
 where

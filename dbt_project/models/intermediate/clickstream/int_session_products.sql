@@ -7,9 +7,7 @@
 -- What happened to a product in a session, by business day, hour, page type and slot.
 with events as (
 
-    select
-        *,
-        cast(extract(hour from {{ business_time('event_at') }}) as bigint) as hour
+    select *
     from {{ ref('int_events') }}
     where
         event_type in ('impression', 'click', 'add_to_cart')
