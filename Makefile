@@ -10,7 +10,7 @@ export DBT_SEND_ANONYMOUS_USAGE_STATS := false
 export SCARF_ANALYTICS := false
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types unit sql-tests chaos up env docs answers clean
+.PHONY: help setup demo test lint types unit sql-tests chaos bench up env docs answers clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -48,6 +48,9 @@ sql-tests: setup ## dbt's unit tests of the models
 
 chaos: setup ## Kill ROUNDS loads (50), one after the other, while a reader polls; a table of what came of it
 	@$(BIN)/python -m tests.faults.chaos --rounds $(ROUNDS)
+
+bench: setup ## What the gate costs beside the load; BENCH="--days 365 --users 170000" is a shop of 20 million events
+	@$(BIN)/python -m benchmarks.gate_cost $(BENCH)
 
 up: setup ## Airflow on http://127.0.0.1:8080 with a generated password
 	@$(BIN)/mallard up

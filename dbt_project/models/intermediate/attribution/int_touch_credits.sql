@@ -135,36 +135,47 @@ credited as (
 
 shared as (
 
+    -- Not of the last credited touch, which takes what is left: divisions this wide are slow.
     select
         *,
-        {{ money_part('order_amount', 'weight', 'order_weight') }} as gmv_share,
-        {{ money_part('margin_amount', 'weight', 'order_weight') }} as margin_share,
-        cast(
-            (2 * cast(weight as hugeint) * 1000000000000000 + order_weight) // (2 * order_weight)
-            as decimal(16, 0)
-        ) * cast(0.000000000000001 as decimal(16, 15)) as credit_share
+        case
+            when not is_last_credited
+                then {{ money_part('order_amount', 'weight', 'order_weight') }}
+        end as gmv_share,
+        case
+            when not is_last_credited
+                then {{ money_part('margin_amount', 'weight', 'order_weight') }}
+        end as margin_share,
+        case
+            when not is_last_credited
+                then
+                    cast(
+                        (2 * cast(weight as hugeint) * 1000000000000000 + order_weight)
+                        // (2 * order_weight) as decimal(16, 0)
+                    ) * cast(0.000000000000001 as decimal(16, 15))
+        end as credit_share
     from credited
 
 ),
 
 divided as (
 
-    -- The last credited touch takes what rounding left over.
+    -- The last credited touch takes what the others leave, roundings and all.
     select
         order_id,
         touch_number,
         model,
         case
-            when is_last_credited then 1 - (sum(credit_share) over of_order - credit_share)
+            when is_last_credited then 1 - coalesce(sum(credit_share) over of_order, 0)
             else credit_share
         end as credit,
         case
-            when is_last_credited then order_amount - (sum(gmv_share) over of_order - gmv_share)
+            when is_last_credited then order_amount - coalesce(sum(gmv_share) over of_order, 0)
             else gmv_share
         end as gmv,
         case
             when is_last_credited
-                then margin_amount - (sum(margin_share) over of_order - margin_share)
+                then margin_amount - coalesce(sum(margin_share) over of_order, 0)
             else margin_share
         end as margin,
         buyer_order_number
