@@ -62,7 +62,8 @@ def main(arguments: list[str] | None = None) -> int:
             for step in STEPS:
                 with console.status(f"{load} load: {step}"):
                     loads[load][step] = _measure(step, folder, until)
-    console.print(_table(loads, events, chosen.days, chosen.users))
+    title = f"{events:,} events of {chosen.users:,} users in {chosen.days} days"
+    console.print(show(loads, f"The gate's cost: {title} (CPU seconds)"))
     return 0
 
 
@@ -161,10 +162,11 @@ def _cpu() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def _table(loads: dict[str, dict[str, Cost]], events: int, days: int, users: int) -> Table:
+def show(loads: dict[str, dict[str, Cost]], title: str) -> Table:
+    """The costs of each load by step, and the gate's share: dbt's tests and the audit of all but the bench itself."""
     from rich.table import Table
 
-    table = Table(title=f"The gate's cost: {events:,} events of {users:,} users in {days} days (CPU seconds)")
+    table = Table(title=title)
     table.add_column("load")
     for column in (
         "land",

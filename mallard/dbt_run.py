@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 DBT_PROJECT = CHECKOUT / "dbt_project"
 _PURPOSE = "building the candidate"
+_LARGE_TABLE_ROWS = 500_000
 
 
 def fingerprint_logic(settings: Settings, *, with_descriptions: bool = False) -> str:
@@ -76,7 +77,7 @@ def run_dbt(settings: Settings, candidate: Candidate, progress: Progress) -> Non
     if candidate.is_full_refresh:
         arguments.append("--full-refresh")
     with progress.stage("Computing the warehouse", total=None) as tick:
-        invoke_dbt(settings, candidate.path, candidate.target, arguments, tick)
+        invoke_dbt(settings, candidate.path, candidate.target, arguments, tick, before=_drop_what_is_replaced)
     if not (candidate.target / "run_results.json").exists():
         raise MallardError(
             "dbt could not start: the project does not compile.",
@@ -86,10 +87,48 @@ def run_dbt(settings: Settings, candidate: Candidate, progress: Progress) -> Non
         )
 
 
+def _drop_what_is_replaced(candidate_path: Path, manifest: Any) -> None:
+    """Drop the large tables that dbt is about to make anew, so that their space in the file is used again.
+
+    dbt would drop the old one after the new one is written: the file grew by all of them with every load, and had
+    to be compacted. Small ones stay, so that a build that fails leaves the checks something to read.
+    """
+    import duckdb
+
+    replaced = {
+        (node.schema, node.alias)
+        for node in manifest.nodes.values()
+        if node.resource_type == "model" and node.config.materialized == "table"
+    }
+    with duckdb.connect(str(candidate_path)) as connection:
+        found = connection.execute(
+            """
+            select schema_name, table_name
+            from duckdb_tables()
+            where database_name = current_database() and estimated_size >= ?
+            """,
+            [_LARGE_TABLE_ROWS],
+        ).fetchall()
+        for schema, table in replaced.intersection(found):
+            connection.execute(f'drop table "{schema}"."{table}"')
+        connection.execute("checkpoint")
+
+
 def invoke_dbt(
-    settings: Settings, candidate_path: Path, target: Path, arguments: list[str], tick: Callable[[str], None]
+    settings: Settings,
+    candidate_path: Path,
+    target: Path,
+    arguments: list[str],
+    tick: Callable[[str], None],
+    *,
+    before: Callable[[Path, Any], None] | None = None,
 ) -> bool:
     """Call dbt in this process with the project's folders, and let go of the file afterwards.
+
+    Args:
+        arguments: dbt's command and its options.
+        tick: told each node that is done.
+        before: called with the file and the parsed project before the command runs.
 
     Raises:
         MallardError: the project does not parse, or the disk is full.
@@ -109,6 +148,8 @@ def invoke_dbt(
     with dbt_environment(settings, candidate_path):
         try:
             manifest = _parse(settings, [*quiet, "parse", *folders])
+            if before:
+                before(candidate_path, manifest)
             runner = dbtRunner(manifest=manifest, callbacks=[on_event])
             result = runner.invoke([*quiet, *arguments, *folders])
         except OSError as error:
