@@ -109,7 +109,7 @@ def test_publish_that_is_tried_again_after_a_crash_succeeds(settings: Settings) 
     candidate = shop.make_candidate(settings, "n1", gmv="200.0000")
     receipt = shop.make_receipt(candidate)
     original = finishing.verify
-    finishing.verify = lambda *arguments: (_ for _ in ()).throw(RuntimeError("the machine stumbled"))
+    finishing.verify = lambda *_, **__: (_ for _ in ()).throw(RuntimeError("the machine stumbled"))
     try:
         with pytest.raises(RuntimeError):
             publish(settings, candidate, receipt)
