@@ -15,13 +15,18 @@
 {% macro business_clock(relation, instant) -%}
     select
         quarter,
-        epoch_us({{ business_time('to_timestamp(quarter * 900)') }}) - quarter * 900000000 as offset_microseconds
+        epoch_us({{ business_time('make_timestamptz(quarter)') }}) - quarter as offset_microseconds
     -- As a list: DuckDB then knows that this is the small side of the join.
-    from (select unnest(list(distinct epoch_us({{ instant }}) // 900000000)) as quarter from {{ relation }})
+    from (select unnest(list(distinct {{ quarter_of(instant) }})) as quarter from {{ relation }})
 {%- endmacro %}
 
 {% macro on_clock(instant, clock) -%}
-    epoch_us({{ instant }}) // 900000000 = {{ clock }}.quarter
+    {{ quarter_of(instant) }} = {{ clock }}.quarter
+{%- endmacro %}
+
+{# The microseconds since 1970 at which the instant's quarter of an hour began. #}
+{% macro quarter_of(instant) -%}
+    (epoch_us({{ instant }}) - epoch_us({{ instant }}) % 900000000)
 {%- endmacro %}
 
 {% macro business_time_by_clock(instant, clock) -%}

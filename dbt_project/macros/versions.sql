@@ -25,7 +25,7 @@
             updated_at,
             case when updated_at is null then delivery_day end as delivered_day,
             source_name,
-            max((delivery_day - date '1970-01-01') * 1000000000000 + row_number_in_file) as place
+            max((delivery_day - date '1970-01-01') * {{ rows_of_a_delivery() }} + row_number_in_file) as place
         from {{ relation }}
         group by all
 
@@ -49,7 +49,7 @@
                 attributes,
                 struct_pack(
                     updated := coalesce(epoch_us(updated_at), {{ long_ago() }}),
-                    delivery := place // 1000000000000,
+                    delivery := place // {{ rows_of_a_delivery() }},
                     source := source_name,
                     place := place
                 )
@@ -110,6 +110,9 @@
 {% macro since_ever() -%} date '1900-01-01' {%- endmacro %}
 
 {% macro until_ever() -%} date '9999-12-31' {%- endmacro %}
+
+{# More than a delivery has. #}
+{% macro rows_of_a_delivery() -%} 1000000000000 {%- endmacro %}
 
 {# Microseconds since 1970 that come before every instant: what an unknown instant ranks as. #}
 {% macro long_ago() -%} cast(-9e18 as bigint) {%- endmacro %}

@@ -75,9 +75,19 @@ versions as not materialized (
 
 ),
 
+past_events as not materialized (
+
+    -- What lies too far ahead has no local time: it must not be asked for.
+    select touched_events.event_at
+    from touched_events
+    cross join run
+    where touched_events.event_at < run.as_of_end
+
+),
+
 clock as (
 
-    {{ business_clock('touched_events', 'event_at') }}
+    {{ business_clock('past_events', 'event_at') }}
 
 ),
 
@@ -86,7 +96,7 @@ happened as not materialized (
     select
         versions.*,
         {{ business_time_by_clock('versions.event_at', 'clock') }} as local_at,
-        cast({{ business_time_by_clock('versions.event_at', 'clock') }} as date) as dt
+        cast(local_at as date) as dt
     from versions
     cross join run
     inner join clock
