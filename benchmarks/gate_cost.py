@@ -49,8 +49,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     chosen = parser.parse_args(arguments)
     if chosen.step:
-        _run_step(chosen.step, chosen.folder, chosen.until)
+        print(json.dumps(asdict(_run_step(chosen.step, chosen.folder, chosen.until))))
         return 0
+    if chosen.days < 2:
+        parser.error(f"--days: expected 2 or more (all but the last, then the last), found {chosen.days}")
     console = Console()
     with tempfile.TemporaryDirectory(prefix="mallard-bench-") as temporary:
         folder = Path(temporary)
@@ -72,16 +74,8 @@ def _simulate(folder: Path, days: int, users: int, seed: int) -> tuple[int, date
     import duckdb
 
     command = [sys.executable, "-m", "mallard.cli", "simulate", "--format", "parquet"]
-    command += [
-        "--out",
-        str(folder / "inbox"),
-        "--days",
-        str(days),
-        "--users",
-        str(users),
-        "--seed",
-        str(seed),
-    ]
+    command += ["--out", str(folder / "inbox")]
+    command += ["--days", str(days), "--users", str(users), "--seed", str(seed)]
     _call(command)
     files = sorted((folder / "inbox" / "clickstream" / "events").glob("*.parquet"))
     row = duckdb.sql(f"select count(*) from read_parquet({[str(file) for file in files]})").fetchone()
@@ -102,31 +96,34 @@ def _call(command: list[str]) -> str:
     return done.stdout
 
 
-def _run_step(step: str, folder: Path, until: date) -> None:
-    """One step of a load, in this process; prints its cost as JSON."""
+def _run_step(step: str, folder: Path, until: date) -> Cost:
+    """One step of a load, in this process."""
     from mallard import pipeline
+    from mallard.airflow.handover import take_receipt
     from mallard.candidate import Candidate
     from mallard.progress import LogProgress
 
     settings, progress = Settings(home=folder / "home"), LogProgress()
-    began = 0.0
+    uncounted = 0.0
     if step == "land":
         pipeline.ingest(settings, None, None, until, progress=progress, inbox=folder / "inbox")
     elif step == "build":
         pipeline.build(settings, progress)
     elif step == "test":
-        began = _run_tests(settings, Candidate.load(settings))
+        uncounted = _run_tests(settings, Candidate.load(settings))
     elif step == "audit":
         pipeline.audit(settings, Candidate.load(settings), progress)
     else:
-        _publish(settings)
-    print(json.dumps(asdict(Cost(_cpu() - began, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10))))
+        candidate = Candidate.load(settings)
+        pipeline.publish(settings, candidate, take_receipt(settings, candidate.run_id), progress)
+    return Cost(_cpu() - uncounted, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10)
 
 
 def _run_tests(settings: Settings, candidate: Candidate) -> float:
-    """Run the tests that the build has run once more, by themselves; the CPU seconds at which they began.
+    """Run the tests that the build has run once more, by themselves.
 
-    What dbt takes to start, the build has paid: one test goes before, which is not counted.
+    Returns:
+        CPU seconds that are not theirs: what dbt takes to start, the build has paid. A run of one test tells it.
     """
     from mallard.dbt_run import invoke_dbt
     from mallard.pipeline import shop_settings
@@ -142,19 +139,9 @@ def _run_tests(settings: Settings, candidate: Candidate) -> float:
 
     run("--select", "keys_of_gmv_daily")
     start_up = run("--select", "keys_of_gmv_daily")
-    began = _cpu()
+    before = _cpu()
     run()
-    return began + start_up
-
-
-def _publish(settings: Settings) -> None:
-    from mallard import pipeline
-    from mallard.candidate import Candidate
-    from mallard.progress import LogProgress
-    from publishing.receipt import from_json
-
-    receipt = from_json(json.loads((settings.work / "receipt.json").read_text()))
-    pipeline.publish(settings, Candidate.load(settings), receipt, LogProgress())
+    return before + start_up
 
 
 def _cpu() -> float:
