@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
+from collections import Counter, defaultdict
 from datetime import datetime
 from pathlib import Path
 from typing import Any, cast, get_args
 
 import duckdb
 
-from expectations.generated import built_marts
+from expectations.generated import built_marts, mart_columns
 from expectations.registry import Check, Protects
 from mallard.candidate import Candidate
 from mallard.errors import SettingsError
@@ -25,7 +25,7 @@ _MEND = "dbt's log under work/logs has the message; correct the model or the tes
 
 
 def expected_dbt_checks(candidate: Candidate) -> list[Check]:
-    """A check per data test of the project, and four about the run as a whole.
+    """A check per data test of the project, and five about the run as a whole.
 
     Unit tests are not among them: they judge the code on made-up rows, not the candidate, and run in
     ``make test``. Tests that a project disables are counted, not forgotten.
@@ -48,6 +48,7 @@ def dbt_results(candidate: Candidate, connection: duckdb.DuckDBPyConnection) -> 
         "every_model_was_built": _not_built(manifest, statuses),
         "nothing_is_disabled": _disabled(manifest),
         "every_mart_is_tested": _untested_marts(manifest),
+        "every_mart_has_its_key": _marts_without_key(manifest),
     }
     judged = []
     for check in _run_checks():
@@ -71,6 +72,11 @@ def _run_checks() -> list[Check]:
             "every_mart_is_tested",
             "block",
             "A mart without a test of its own is published on trust.",
+        ),
+        (
+            "every_mart_has_its_key",
+            "block",
+            "A row that is there twice counts twice; one that belongs to nothing is found by no filter.",
         ),
     ]
     return [
@@ -115,11 +121,18 @@ def _test_check(name: str, node: dict[str, Any]) -> Check:
     )
 
 
-def _about(node: dict[str, Any]) -> str:
+def _key_arguments(node: dict[str, Any]) -> dict[str, Any]:
+    """What a test ``one_row_per`` was told; nothing for any other test."""
     said = node.get("test_metadata") or {}
     if said.get("name") != "one_row_per":
+        return {}
+    return cast("dict[str, Any]", said["kwargs"] | said["kwargs"].get("arguments", {}))
+
+
+def _about(node: dict[str, Any]) -> str:
+    arguments = _key_arguments(node)
+    if not arguments:
         return f"dbt's test {node['name']} holds"
-    arguments = said["kwargs"] | said["kwargs"].get("arguments", {})
     never_null = arguments.get("never_null")
     more = f"; there is always a value in {', '.join(never_null)}" if never_null else ""
     return f"One row per {', '.join(arguments['columns'])}{more}."
@@ -220,6 +233,25 @@ def _untested_marts(manifest: dict[str, Any]) -> list[str]:
         for dependency in node.get("depends_on", {}).get("nodes", [])
     }
     return [mart for mart in built_marts() if mart not in tested]
+
+
+def _marts_without_key(manifest: dict[str, Any]) -> list[str]:
+    """Marts of ``marts_columns.csv`` of which no blocking test says, of all rows, that their grain is unique and there."""
+    tested: dict[str, list[tuple[set[str], set[str]]]] = defaultdict(list)
+    for name, node in _tests(manifest).items():
+        key = _key_arguments(node)
+        if key and _severity(node) == "block" and not node["config"].get("where"):
+            tested[_test_check(name, node).table].append(
+                (set(key["columns"]), set(key.get("never_null", ())))
+            )
+    found = []
+    for mart in built_marts():
+        grain = {column.name for column in mart_columns().get(mart, ()) if column.is_grain}
+        if grain and not any(columns <= grain <= there for columns, there in tested[mart]):
+            found.append(
+                f"{mart}: no test one_row_per of ({', '.join(sorted(grain))}), all of them never_null"
+            )
+    return found
 
 
 def expected_tables(candidate: Candidate, database: str) -> set[str]:

@@ -150,7 +150,10 @@ def _schema_differences(table: str, types: dict[str, str]) -> str:
 
 
 def mart_checks() -> tuple[Check, ...]:
-    """What holds for every mart: its columns and types, its grain, finite rates, counts from 0 on."""
+    """What holds for every mart: its columns and types, finite rates, shares in 0…1, counts from 0 on.
+
+    That its grain is unique and there is tested by dbt (``dbt.every_mart_has_its_key`` sees to it).
+    """
     checks: list[Check] = []
     for mart in built_marts():
         columns = mart_columns().get(mart)
@@ -177,8 +180,6 @@ def _checks_of_mart(mart: str, columns: tuple[MartColumn, ...]) -> list[Check]:
             protects=protects,
         )
 
-    grain = [column.name for column in columns if column.is_grain]
-    keys = ", ".join(map(identifier, grain))
     promised = ", ".join(f"({literal(column.name)}, {literal(column.sql_type)})" for column in columns)
     checks = [
         check(
@@ -196,20 +197,6 @@ def _checks_of_mart(mart: str, columns: tuple[MartColumn, ...]) -> list[Check]:
             where found.data_type is distinct from promised.kind
             """.strip(),
             "BI tools read these columns in these types",
-        ),
-        check(
-            "grain_is_unique",
-            ", ".join(grain),
-            "rows",
-            f"select {keys}, count(*) from marts.{mart} group by {keys} having count(*) > 1",
-            "a row that is there twice counts twice",
-        ),
-        check(
-            "grain_is_there",
-            ", ".join(grain),
-            "bad_rows",
-            " or ".join(f"{identifier(name)} is null" for name in grain),
-            "a row that belongs to nothing is found by no filter",
         ),
     ]
     figures = [column for column in columns if not column.is_grain]

@@ -19,9 +19,11 @@ from mallard.late import import_later
 os.environ["GX_ANALYTICS_ENABLED"] = "false"
 
 # A good third of Great Expectations' start-up is SciPy's statistics and Altair's charts, for expectations that nobody
-# uses here: loaded when something of them is asked for, if ever.
+# uses here, and schemas and Markdown: loaded when something of them is asked for, if ever.
 import_later("scipy.stats")
 import_later("altair")
+import_later("jsonschema")
+import_later("mistune")
 
 import great_expectations as gx  # noqa: E402 - see above
 import pandas as pd  # noqa: E402

@@ -1,5 +1,5 @@
 -- What: each strict step of the funnel holds at most the sessions of the step before it, and at
--- most those that took it in any order.
+-- most those that took it in any order; a cart that was abandoned was filled.
 -- Why: people cannot pay in a session that they did not begin; a rate above 1 is a wrong join.
 -- A returned row is a day, channel and device on which a step is larger.
 select
@@ -10,7 +10,12 @@ select
     viewed,
     carted,
     checked_out,
-    paid
+    paid,
+    any_viewed,
+    any_carted,
+    any_checked_out,
+    any_paid,
+    abandoned_carts
 from {{ ref('funnel_daily') }}
 where
     viewed > visited
@@ -21,3 +26,4 @@ where
     or carted > any_carted
     or checked_out > any_checked_out
     or paid > any_paid
+    or abandoned_carts > any_carted

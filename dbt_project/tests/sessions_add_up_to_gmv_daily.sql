@@ -35,20 +35,20 @@ users as (
 )
 
 select
-    days.dt,
+    coalesce(days.dt, funnel.dt, paths.dt, users.dt) as dt,
     days.sessions,
     funnel.sessions as funnel_sessions,
     paths.sessions as path_sessions,
     days.uv,
     users.dau
 from days
-left join funnel
+full outer join funnel
     on days.dt = funnel.dt
-left join paths
+full outer join paths
     on days.dt = paths.dt
-left join users
+full outer join users
     on days.dt = users.dt
 where
-    days.sessions != coalesce(funnel.sessions, 0)
-    or days.sessions != coalesce(paths.sessions, 0)
+    coalesce(days.sessions, 0) != coalesce(funnel.sessions, 0)
+    or coalesce(days.sessions, 0) != coalesce(paths.sessions, 0)
     or days.uv is distinct from users.dau

@@ -49,18 +49,9 @@ DEFECTS: dict[str, str] = {
     "conservation.visitors_have_sessions": "update core.fct_sessions set visitor_id = visitor_id || '?'",
     "conservation.traffic_of_gmv_daily": "update marts.gmv_daily set uv = uv + 1",
     # the star schema
-    "facts.orders_are_unique": "insert into core.fct_orders from core.fct_orders limit 1",
-    "facts.order_items_are_unique": "insert into core.fct_order_items from core.fct_order_items limit 1",
-    "facts.refunds_are_unique": "insert into core.fct_refunds by name select 'r1' as refund_id from range(2)",
-    "facts.channel_spend_is_unique": "insert into core.fct_channel_spend from core.fct_channel_spend limit 1",
-    "facts.dimension_keys_are_unique": "insert into core.dim_channel from core.dim_channel limit 1",
-    "facts.orders_have_their_keys": "update core.fct_orders set buyer_id = null",
-    "facts.order_items_have_their_keys": "update core.fct_order_items set product_key = null",
-    "facts.refunds_have_their_keys": "insert into core.fct_refunds by name select 'r1' as refund_id, null as amount",
     "facts.sessions_have_their_keys": "update core.fct_sessions set channel = null",
     "facts.user_days_have_their_keys": "update core.fct_user_days set is_bot = null",
-    "facts.channel_spend_has_its_keys": "update core.fct_channel_spend set spend = null",
-    "facts.keys_resolve": "update core.fct_order_items set product_key = 'p@nowhere'",
+    "facts.keys_resolve": "update core.fct_order_items set order_id = 'nowhere'",
     "facts.history_has_no_gaps": "update core.dim_customer set valid_to = valid_from",
     "facts.orders_have_happened": "update core.fct_orders set ordered_dt = date '2031-01-01'",
     "facts.refunds_have_happened": "insert into core.fct_refunds by name select 'r1' as refund_id, date '2031-01-01' as refunded_dt",
@@ -72,19 +63,13 @@ DEFECTS: dict[str, str] = {
     "facts.facts_are_not_empty": "delete from core.fct_sessions",
     # marts with themselves and with each other
     "marts.every_day_is_there": "delete from marts.active_users where dt = (select max(dt) - 1 from marts.active_users)",
-    "marts.gmv_identity": "update marts.gmv_daily set spend_per_buyer = spend_per_buyer * 1.000001",
     "marts.net_revenue_adds_up": "update marts.gmv_daily set net_revenue = net_revenue - 0.0001",
     "marts.rates_of_gmv_daily": "update marts.gmv_daily set aov = aov * 1.01",
     "marts.buyers_are_within_orders": "update marts.gmv_daily set new_buyers = buyers + 1",
     "marts.orders_of_gmv_daily": "update marts.gmv_daily set units = units + 1",
-    "marts.users_agree": "update marts.active_users set dau = dau + 1",
     "marts.user_windows_are_ordered": "update marts.active_users set returning_users = returning_users + 1",
-    "marts.sessions_agree": "update marts.funnel_daily set visited = visited + 1",
-    "marts.funnel_narrows": "update marts.funnel_daily set paid = checked_out + 1",
     "marts.cohorts_agree": "update marts.retention set cohort_size = cohort_size + 1 where channel != 'all'",
     "marts.retained_are_of_the_cohort": "update marts.retention set retained = cohort_size + 1 where is_mature",
-    "marts.repurchasers_are_buyers": "update marts.repurchase set repurchase_users = buyers + 1",
-    "marts.rfm_has_every_buyer": "delete from marts.customer_rfm where customer_id = (select min(customer_id) from marts.customer_rfm)",
     "marts.segments_agree": "update marts.rfm_segments set customers = customers + 1",
     # dbt's queries of their own
     "dbt.attribution_adds_up_to_sales": "update marts.channel_roi set gmv = gmv + 0.0001 where gmv > 0 and model = 'markov'",
@@ -158,7 +143,6 @@ def _forbidden(check: Check, column: Column) -> list[str]:
 def _of_mart(connection: duckdb.DuckDBPyConnection, check: Check) -> list[str]:
     _, mart, kind = check.name.split(".")
     figures = [column for column in mart_columns()[mart] if not column.is_grain]
-    grain = [column.name for column in mart_columns()[mart] if column.is_grain]
     doubles = [column.name for column in figures if column.sql_type == "DOUBLE"]
     counts = [column.name for column in figures if column.sql_type == "BIGINT"]
     table = check.table
@@ -166,10 +150,7 @@ def _of_mart(connection: duckdb.DuckDBPyConnection, check: Check) -> list[str]:
         return [
             f'alter table {table} rename column "{column.name}" to renamed' for column in figures[-1:]
         ] + [f'alter table {table} alter column "{name}" set data type integer' for name in counts[:1]]
-    if kind == "grain_is_unique":
-        return [_twice(connection, table)]
     values = {
-        "grain_is_there": (grain, "null"),
         "rates_are_finite": (doubles, "'infinity'::double"),
         "rates_are_shares": ([name for name in doubles if is_share(name)], "1.5"),
         "counts_are_counts": (counts, "-1"),
@@ -186,7 +167,9 @@ def _of_dbt_test(connection: duckdb.DuckDBPyConnection, node: dict[str, Any]) ->
     table = f'"{tested["database"]}"."{tested["schema"]}"."{tested["alias"]}"'
     kind = said.get("name")
     column = arguments.get("column_name") or ""
-    judged = node["config"].get("where") or "true"
+    judged = "true"
+    if node["config"].get("where") == "written by this run":
+        judged = "visitor_id in (select visitor_id from scratch.clickstream.int_touched_visitors)"
     if kind == "one_row_per":
         return [
             _twice(connection, table, judged),

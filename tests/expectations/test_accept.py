@@ -103,7 +103,11 @@ def test_other_findings_still_block(refused: Callable[..., Settings]) -> None:
     ("arguments", "kind", "found"),
     [
         (["--accept", SHARES], SettingsError, "nothing"),
-        (["--accept", "marts.users_agree", "--because", "x"], SettingsError, "marts.users_agree: passed"),
+        (
+            ["--accept", "marts.segments_agree", "--because", "x"],
+            SettingsError,
+            "marts.segments_agree: passed",
+        ),
         (["--accept", "no.such", "--because", "x"], SettingsError, "no check of this name ran"),
         ([], GateRefusedError, SHARES),
     ],

@@ -79,6 +79,12 @@ class Project:
             "depends_on": {"nodes": [f"model.mallard.{on}"] if on else []},
             "attached_node": f"model.mallard.{on}" if on else None,
             "column_name": "dt" if on else None,
+            "test_metadata": {
+                "name": "one_row_per",
+                "kwargs": {"model": "…", "arguments": {"columns": ["dt"], "never_null": ["dt", "gmv"]}},
+            }
+            if name.startswith("unique")
+            else None,
         }
 
     def result(
@@ -199,7 +205,40 @@ def test_mart_without_a_test_blocks(project: Project, connection: duckdb.DuckDBP
         project.result("test.mallard.unique", "pass", 0),
         project.result("test.mallard.usual", "pass", 0),
     ]
-    assert blocking(judge(project, connection)) == {"every_mart_is_tested"}
+    assert blocking(judge(project, connection)) == {"every_mart_is_tested", "every_mart_has_its_key"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "config"),
+    [
+        ({"columns": ["dt", "channel"], "never_null": ["dt"]}, {}),
+        ({"columns": ["dt"], "never_null": ["gmv"]}, {}),
+        ({"columns": ["dt"]}, {}),
+        ({"columns": ["dt"], "never_null": ["dt"]}, {"severity": "warn"}),
+        ({"columns": ["dt"], "never_null": ["dt"]}, {"where": "dt > '2025-01-01'"}),
+    ],
+)
+def test_mart_whose_promised_grain_nobody_tests_blocks(
+    project: Project,
+    connection: duckdb.DuckDBPyConnection,
+    arguments: dict[str, Any],
+    config: dict[str, str],
+) -> None:
+    key = project.manifest["nodes"]["test.mallard.unique"]
+    key["test_metadata"]["kwargs"]["arguments"], key["config"] = arguments, config
+    found = judge(project, connection)
+    assert blocking(found) == {"every_mart_has_its_key"}
+    assert "gmv_daily: no test one_row_per of (dt)" in found["every_mart_has_its_key"].message
+
+
+def test_key_of_part_of_the_grain_is_a_key_of_the_grain(
+    project: Project, connection: duckdb.DuckDBPyConnection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "built_marts", lambda: ("rfm_segments",))
+    key = project.manifest["nodes"]["test.mallard.unique"]
+    key["attached_node"] = "model.mallard.rfm_segments"
+    key["test_metadata"]["kwargs"]["arguments"] = {"columns": ["segment"], "never_null": ["dt", "segment"]}
+    assert "every_mart_has_its_key" not in blocking(judge(project, connection))
 
 
 def test_results_of_an_earlier_run_are_no_results(

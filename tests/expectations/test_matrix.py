@@ -205,6 +205,13 @@ def _with_an_untested_mart(manifest: dict[str, Any], results: dict[str, Any]) ->
             del manifest["nodes"][unique_id]
 
 
+def _with_a_mart_without_its_key(manifest: dict[str, Any], results: dict[str, Any]) -> None:
+    # Its other tests stay.
+    del manifest["nodes"][
+        next(key for key, node in manifest["nodes"].items() if node["name"] == "keys_of_customer_rfm")
+    ]
+
+
 GIVEN: dict[str, Callable[[Built], Built]] = {
     "gate.run_is_this_run": _of_another_run,
     "gate.tables_are_there": _without("drop table core.dim_slot"),
@@ -218,6 +225,7 @@ GIVEN: dict[str, Callable[[Built], Built]] = {
     "dbt.every_model_was_built": _results(_with_a_failed_model),
     "dbt.nothing_is_disabled": _results(_with_a_disabled_test),
     "dbt.every_mart_is_tested": _results(_with_an_untested_mart),
+    "dbt.every_mart_has_its_key": _results(_with_a_mart_without_its_key),
 }
 
 

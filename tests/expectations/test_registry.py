@@ -47,10 +47,7 @@ def test_every_mart_that_is_built_has_checks() -> None:
     assert len(built_marts()) >= 7
     for mart in built_marts():
         assert mart in mart_columns(), f"{mart} is not in marts_columns.csv"
-        names = {check.name for check in CHECKS}
-        assert {
-            f"marts.{mart}.{name}" for name in ("has_its_columns", "grain_is_unique", "grain_is_there")
-        } <= names
+        assert f"marts.{mart}.has_its_columns" in {check.name for check in CHECKS}
 
 
 def test_both_gates_have_checks_that_block() -> None:
@@ -81,7 +78,7 @@ def test_suite_without_checks_is_an_error(other_suites: Path) -> None:
         ("{name: a, table: t, reason: r, severity: warn, rows: select 1, treshold: 3}", "unknown treshold"),
         ("{name: a, table: t, reason: r, severity: warn, rows: select $volume_typo}", "$volume_typo"),
         (
-            "{name: orders_are_unique, table: t, reason: r, severity: warn, rows: select 1}",
+            "{name: history_has_no_gaps, table: t, reason: r, severity: warn, rows: select 1}",
             "is the name of 2 checks",
         ),
     ],

@@ -127,13 +127,13 @@ def test_data_docs_tell_each_suite_and_fetch_nothing(tmp_path: Path) -> None:
     suites = [suite for suite in read_suites() if suite.name in {"facts", "marts"}]
     for suite in suites:
         numbers = {check.name: 0.0 for check in suite.checks}
-        judge.judge(suite.name, suite.checks, numbers | {"facts.orders_are_unique": 3.0})
+        judge.judge(suite.name, suite.checks, numbers | {"facts.keys_resolve": 3.0})
     index = judge.write_data_docs(tmp_path / "gate-run")
     pages = {path.name: path.read_text() for path in index.parent.iterdir()}
     assert pages.keys() == {"index.html", "facts.html", "marts.html"}
     assert 'href="facts.html"' in pages["index.html"]
-    assert "facts.orders_are_unique" in pages["facts.html"]
-    assert "counts twice in every figure" in pages["facts.html"]
+    assert "facts.keys_resolve" in pages["facts.html"]
+    assert "Every order and line is found" in pages["facts.html"]
     for page in pages.values():
         assert not re.search(r'(src|href)="https?://', page)
 
