@@ -43,10 +43,10 @@ def test_every_suite_file_is_read_and_none_is_forgotten() -> None:
     assert {suite.name for suite in read_suites()} == {"gate", "contracts", *SUITE_FILES}
 
 
-def test_every_mart_that_is_built_has_checks() -> None:
-    assert len(built_marts()) >= 7
-    for mart in built_marts():
-        assert mart in mart_columns(), f"{mart} is not in marts_columns.csv"
+def test_every_promised_mart_is_built_and_has_checks() -> None:
+    assert len(mart_columns()) >= 25
+    assert mart_columns().keys() <= set(built_marts()), "marts_columns.csv promises a mart without a model"
+    for mart in mart_columns():
         assert f"marts.{mart}.has_its_columns" in {check.name for check in CHECKS}
 
 
