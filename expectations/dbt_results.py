@@ -10,6 +10,7 @@ from typing import Any, cast, get_args
 
 import duckdb
 
+from expectations.dbt_words import arguments_of, kind_of, model_of, reason_of, short_name
 from expectations.generated import built_marts, mart_columns
 from expectations.registry import Check, Protects
 from mallard.candidate import Candidate
@@ -96,46 +97,32 @@ def _run_checks() -> list[Check]:
 
 
 def _tests(manifest: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """The data tests by their name; by dbt's whole id where two share a name."""
+    """The data tests by a short name; by dbt's own, or its whole id, where two share one."""
     nodes = [node for node in manifest.get("nodes", {}).values() if node["resource_type"] == "test"]
-    times = Counter(node["name"] for node in nodes)
-    return {f"dbt.{node['name'] if times[node['name']] == 1 else node['unique_id']}": node for node in nodes}
+    short = Counter(map(short_name, nodes))
+    long = Counter(node["name"] for node in nodes)
+
+    def name(node: dict[str, Any]) -> str:
+        if short[short_name(node)] == 1:
+            return short_name(node)
+        return str(node["name"] if long[node["name"]] == 1 else node["unique_id"])
+
+    return {f"dbt.{name(node)}": node for node in nodes}
 
 
 def _test_check(name: str, node: dict[str, Any]) -> Check:
-    model = (node.get("attached_node") or "").rsplit(".", 1)[-1] or ", ".join(
-        one.rsplit(".", 1)[-1] for one in node.get("depends_on", {}).get("nodes", [])
-    )
-    about = " ".join((node.get("description") or "").split()) or _about(node)
     return Check(
         name=name,
         suite="dbt",
         gate="warehouse",
-        table=model,
+        table=model_of(node),
         columns=node.get("column_name") or "",
         severity=_severity(node),
-        reason=about,
+        reason=reason_of(node),
         mend=_MEND,
         measure="given",
         protects=_protects(name, node),
     )
-
-
-def _key_arguments(node: dict[str, Any]) -> dict[str, Any]:
-    """What a test ``one_row_per`` was told; nothing for any other test."""
-    said = node.get("test_metadata") or {}
-    if said.get("name") != "one_row_per":
-        return {}
-    return cast("dict[str, Any]", said["kwargs"] | said["kwargs"].get("arguments", {}))
-
-
-def _about(node: dict[str, Any]) -> str:
-    arguments = _key_arguments(node)
-    if not arguments:
-        return f"dbt's test {node['name']} holds"
-    never_null = arguments.get("never_null")
-    more = f"; there is always a value in {', '.join(never_null)}" if never_null else ""
-    return f"One row per {', '.join(arguments['columns'])}{more}."
 
 
 def _protects(name: str, node: dict[str, Any]) -> Protects:
@@ -150,8 +137,8 @@ def _protects(name: str, node: dict[str, Any]) -> Protects:
             found=str(said),
             mend="correct config.meta.protects of the test",
         )
-    kind = (node.get("test_metadata") or {}).get("name")
-    if kind is None:
+    kind = kind_of(node)
+    if not kind:
         return "conservation"
     return "contract" if kind in KEY_TESTS else "plausibility"
 
@@ -238,12 +225,11 @@ def _untested_marts(manifest: dict[str, Any]) -> list[str]:
 def _marts_without_key(manifest: dict[str, Any]) -> list[str]:
     """Marts of ``marts_columns.csv`` of which no blocking test says, of all rows, that their grain is unique and there."""
     tested: dict[str, list[tuple[set[str], set[str]]]] = defaultdict(list)
-    for name, node in _tests(manifest).items():
-        key = _key_arguments(node)
-        if key and _severity(node) == "block" and not node["config"].get("where"):
-            tested[_test_check(name, node).table].append(
-                (set(key["columns"]), set(key.get("never_null", ())))
-            )
+    for node in _tests(manifest).values():
+        is_of_all_rows = kind_of(node) == "one_row_per" and not node["config"].get("where")
+        if is_of_all_rows and _severity(node) == "block":
+            key = arguments_of(node)
+            tested[model_of(node)].append((set(key["columns"]), set(key.get("never_null", ()))))
     found = []
     for mart in built_marts():
         grain = {column.name for column in mart_columns().get(mart, ()) if column.is_grain}

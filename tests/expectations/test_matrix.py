@@ -16,7 +16,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from expectations.dbt_results import dbt_results, expected_dbt_checks
+from expectations.dbt_results import _tests, dbt_results, expected_dbt_checks
 from expectations.gate import _Facts
 from expectations.landed import Given, make_new_relations
 from expectations.measure import Measured, measure_scans, measure_suite
@@ -83,10 +83,10 @@ def _dbt_tests(candidate: Candidate) -> dict[str, tuple[Check, dict[str, Any]]]:
     manifest = json.loads((candidate.target / "manifest.json").read_text())
     results = json.loads((candidate.target / "run_results.json").read_text())["results"]
     compiled = {one["unique_id"]: one["compiled_code"] for one in results}
-    nodes = {node["name"]: node for node in manifest["nodes"].values() if node["resource_type"] == "test"}
+    nodes = _tests(manifest)
     found = {}
     for check in expected_dbt_checks(candidate):
-        node = nodes.get(check.name.removeprefix("dbt."))
+        node = nodes.get(check.name)
         if node is not None:
             node["attached"] = manifest["nodes"].get(node.get("attached_node"))
             as_check = replace(check, measure="rows", sql=compiled[node["unique_id"]])
@@ -148,6 +148,12 @@ def test_each_of_dbts_tests_finds_its_defect(matrix: Matrix) -> None:
     blocking = [(check, node) for check, node in matrix.dbt.values() if check.severity == "block"]
     assert len(blocking) > 100
     assert not [problem for check, node in blocking for problem in problems_of(matrix, check, node)]
+
+
+def test_each_of_dbts_tests_has_a_reason_and_a_name_to_type(matrix: Matrix) -> None:
+    checks = [check for check, _ in matrix.dbt.values()]
+    assert not [check.name for check in checks if check.reason.startswith("dbt's test")]
+    assert not [check.name for check in checks if len(check.name) > 70]
 
 
 def test_no_defect_is_of_a_check_that_is_gone(matrix: Matrix) -> None:

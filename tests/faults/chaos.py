@@ -64,6 +64,8 @@ def run(rounds: int, seed: int, tree: Path) -> int:
     """All rounds, in this process and its forks; results as a table on standard output."""
     from tests.faults.rounds import Rounds
 
+    # A shell that starts this in its background has Ctrl-C's signal ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     began = time.monotonic()
     chaos = Rounds(tree.parent, random.Random(seed))
     with _telling(rounds, chaos.tally) as tell:
