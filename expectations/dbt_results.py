@@ -22,7 +22,7 @@ BUILT = frozenset({"model", "seed", "snapshot"})
 # dbt's tests of keys; what else judges a column judges plausibility, and a query of its own reconciles. A test says
 # otherwise with `config: {meta: {protects: …}}`.
 KEY_TESTS = frozenset({"not_null", "unique", "relationships", "never_null", "one_row_per"})
-_MEND = "dbt's log under work/logs has the message; correct the model or the test and load again"
+_MEND = "correct the model, or the delivery that its rows come from, and load again; dbt's own log is work/logs/dbt.log"
 
 
 def expected_dbt_checks(candidate: Candidate) -> list[Check]:
@@ -163,7 +163,15 @@ def _judge(check: Check, node: dict[str, Any], result: dict[str, Any] | None) ->
     verdict = verdicts.get(status, "errored")
     if verdict == "missing":
         message = "dbt skipped it: something that it depends on failed"
+    elif verdict in {"failed", "warned"} and observed is not None and not _has_limits(node):
+        message = f"{observed:,.0f} rows, expected none"
     return _result(check, verdict, observed, message, sql)
+
+
+def _has_limits(node: dict[str, Any]) -> bool:
+    """Whether the test says how many rows it lets pass: then dbt's message tells of it."""
+    config = node.get("config", {})
+    return any(config.get(limit) not in {None, "!= 0"} for limit in ("error_if", "warn_if"))
 
 
 def _result(

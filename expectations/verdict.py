@@ -97,7 +97,9 @@ def _parts(check: CheckResult) -> Iterator[tuple[str, str]]:
     if check.since:
         yield "since", f"the load up to {check.since}"
     if check.sql:
-        one_line = " ".join(check.sql.split())
+        # In one line a comment would swallow the rest of the query.
+        code = [line for line in check.sql.splitlines() if not line.lstrip().startswith("--")]
+        one_line = " ".join(" ".join(code).split())
         yield (
             "see it",
             one_line if len(one_line) <= SHOWN_SQL else f"{one_line[:SHOWN_SQL]} … (whole in the report)",

@@ -141,14 +141,26 @@ def test_clean_run_passes(project: Project, connection: duckdb.DuckDBPyConnectio
 def test_failed_test_blocks_with_its_count_and_sql(
     project: Project, connection: duckdb.DuckDBPyConnection
 ) -> None:
-    project.set("test.mallard.unique", "fail", failures=3, message="Got 3 results")
+    project.set(
+        "test.mallard.unique", "fail", failures=3000, message="Got 3000 results, configured to fail if != 0"
+    )
     found = judge(project, connection)["unique_gmv_daily_dt"]
     assert (found.verdict, found.observed, found.message, found.sql) == (
         "failed",
-        3.0,
-        "Got 3 results",
+        3000.0,
+        "3,000 rows, expected none",
         "select 1",
     )
+
+
+def test_a_test_with_limits_of_its_own_is_told_with_them(
+    project: Project, connection: duckdb.DuckDBPyConnection
+) -> None:
+    project.manifest["nodes"]["test.mallard.unique"]["config"] = {"error_if": "> 10", "warn_if": "!= 0"}
+    project.set(
+        "test.mallard.unique", "fail", failures=30, message="Got 30 results, configured to fail if > 10"
+    )
+    assert "> 10" in judge(project, connection)["unique_gmv_daily_dt"].message
 
 
 def test_warning_is_told_where_it_is_meant_and_blocks_where_it_is_not(

@@ -33,7 +33,7 @@ def make_check(name: str, verdict: str = "failed", **changes: object) -> CheckRe
         "expected": "none",
         "reason": "GMV is the money of the landed lines.",
         "message": "12 rows, expected none",
-        "sql": "select dt\nfrom gate_money\nwhere '<script>' = ''",
+        "sql": "-- What: sums\nselect dt\n  -- of all\nfrom gate_money\nwhere '<script>' = ''",
         "mend": "correct the model",
         "since": "2025-11-03",
     }
