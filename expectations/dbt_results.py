@@ -11,10 +11,11 @@ from typing import Any, cast, get_args
 import duckdb
 
 from expectations.dbt_words import arguments_of, kind_of, model_of, reason_of, short_name
-from expectations.generated import built_marts, mart_columns
+from expectations.generated import built_marts
 from expectations.registry import Check, Protects
 from mallard.candidate import Candidate
 from mallard.errors import SettingsError
+from publishing.promised import mart_grain
 from publishing.receipt import CheckResult, Severity, Verdict
 
 # What dbt builds; ephemeral models are part of others.
@@ -240,7 +241,7 @@ def _marts_without_key(manifest: dict[str, Any]) -> list[str]:
             tested[model_of(node)].append((set(key["columns"]), set(key.get("never_null", ()))))
     found = []
     for mart in built_marts():
-        grain = {column.name for column in mart_columns().get(mart, ()) if column.is_grain}
+        grain = set(mart_grain(mart))
         if grain and not any(columns <= grain <= there for columns, there in tested[mart]):
             found.append(
                 f"{mart}: no test one_row_per of ({', '.join(sorted(grain))}), all of them never_null"

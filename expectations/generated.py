@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 import functools
-from dataclasses import dataclass
 from pathlib import Path
 
 from expectations.registry import Check, Protects, Suite
 from publishing.contents import identifier, literal
+from publishing.promised import MartColumn, mart_columns
 
-COLUMNS_FILE = Path(__file__).resolve().parent / "marts_columns.csv"
 # Shares and rates that may leave 0…1 by definition: people pay later than they visit, sell at a loss, or click
 # what was shown to them before.
 UNBOUNDED_RATES = frozenset({"conversion_rate", "click_rate", "margin_rate"})
@@ -18,26 +16,6 @@ BOUNDED_RATES = frozenset({"stickiness", "cost_coverage"})
 
 _CONTRACT_MEND = "land the delivery again (mallard load); if it comes back, ingestion let through what the contract forbids"
 _MART_MEND = "correct the mart's model in dbt_project/models/marts and load again"
-
-
-@dataclass(frozen=True)
-class MartColumn:
-    """One column of a mart as ``marts_columns.csv`` promises it."""
-
-    name: str
-    sql_type: str
-    is_grain: bool
-
-
-@functools.cache
-def mart_columns() -> dict[str, tuple[MartColumn, ...]]:
-    """The promised columns of every mart, by its name."""
-    marts: dict[str, list[MartColumn]] = {}
-    with COLUMNS_FILE.open(newline="") as file:
-        for row in csv.DictReader(file):
-            column = MartColumn(row["column"], row["type"], row["grain"] == "grain")
-            marts.setdefault(row["table"], []).append(column)
-    return {mart: tuple(columns) for mart, columns in marts.items()}
 
 
 @functools.cache

@@ -7,19 +7,16 @@ per day, so that only the changed days are compared figure by figure.
 
 from __future__ import annotations
 
-import csv
 from datetime import date, timedelta
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 import duckdb
 
 from publishing.contents import identifier
+from publishing.promised import mart_grain
 from publishing.receipt import InputDelivery, Receipt
 from publishing.records import Record
 
-COLUMNS_FILE = Path(__file__).resolve().parent.parent / "expectations" / "marts_columns.csv"
 # A change of logic may restate every figure of every day: the latest days are told, the rest is counted.
 TOLD_PER_MART = 2_000
 KEPT_ROWS = 200_000
@@ -75,17 +72,6 @@ def write_restatements(
     return tuple((mart, count) for mart, count in changes if count)
 
 
-@cache
-def _grains() -> dict[str, tuple[str, ...]]:
-    """The columns of each mart's grain, from the reviewed list of marts."""
-    grains: dict[str, tuple[str, ...]] = {}
-    with COLUMNS_FILE.open(newline="") as file:
-        for row in csv.DictReader(file):
-            if row["grain"]:
-                grains[row["table"]] = (*grains.get(row["table"], ()), row["column"])
-    return grains
-
-
 def _comparable_marts(
     connection: duckdb.DuckDBPyConnection,
 ) -> list[tuple[str, list[str], list[str]]]:
@@ -109,8 +95,8 @@ def _comparable_marts(
         columns.setdefault(mart, {})[column] = kind
     marts = []
     for mart, kinds in columns.items():
-        grain = [name for name in _grains().get(mart, ()) if name != "dt"]
-        if kinds.get("dt") != "DATE" or mart not in _grains() or not kinds.keys() >= set(grain):
+        grain = [name for name in mart_grain(mart) if name != "dt"]
+        if kinds.get("dt") != "DATE" or not mart_grain(mart) or not kinds.keys() >= set(grain):
             continue
         figures = [
             name

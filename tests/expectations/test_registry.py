@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from expectations import registry
-from expectations.generated import built_marts, is_share, mart_columns
+from expectations.generated import built_marts, is_share
 from expectations.registry import SUITE_FILES, SUITES, Check, fill_in, read_suites
 from mallard.errors import SettingsError
+from publishing.promised import mart_columns
 
 CHECKS = [check for suite in read_suites() for check in suite.checks]
 
