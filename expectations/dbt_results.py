@@ -232,11 +232,10 @@ def _untested_marts(manifest: dict[str, Any]) -> list[str]:
 
 
 def _marts_without_key(manifest: dict[str, Any]) -> list[str]:
-    """Marts of ``marts_columns.csv`` of which no blocking test says, of all rows, that their grain is unique and there."""
+    """Marts of ``marts_columns.csv`` of which no test that lets nothing pass says that their grain is unique and there."""
     tested: dict[str, list[tuple[set[str], set[str]]]] = defaultdict(list)
-    for node in _tests(manifest).values():
-        is_of_all_rows = kind_of(node) == "one_row_per" and not node["config"].get("where")
-        if is_of_all_rows and _severity(node) == "block":
+    for name, node in _tests(manifest).items():
+        if kind_of(node) == "one_row_per" and _lets_nothing_pass(name, node):
             key = arguments_of(node)
             tested[model_of(node)].append((set(key["columns"]), set(key.get("never_null", ()))))
     found = []
@@ -247,6 +246,12 @@ def _marts_without_key(manifest: dict[str, Any]) -> list[str]:
                 f"{mart}: no test one_row_per of ({', '.join(sorted(grain))}), all of them never_null"
             )
     return found
+
+
+def _lets_nothing_pass(name: str, node: dict[str, Any]) -> bool:
+    """Whether a test blocks on a single row of the whole table, and nobody can accept it."""
+    is_of_all_rows = not node["config"].get("where") and not _has_limits(node)
+    return is_of_all_rows and _severity(node) == "block" and _protects(name, node) != "plausibility"
 
 
 def expected_tables(candidate: Candidate, database: str) -> set[str]:

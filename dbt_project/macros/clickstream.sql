@@ -39,19 +39,20 @@
     of every row. Any other `where` is read as dbt does. (A test cannot `ref` what its yml does not name.)
 #}
 {% macro default__get_where_subquery(relation) -%}
-    {%- set where = config.get('where') -%}
-    {%- if where == 'written by this run' -%}
-        {%- set where -%}
-            rowid >= (
-                select coalesce(min(rowid), 0)
+    {%- if config.get('where') == 'written by this run' -%}
+        {%- set written -%}
+            (
+                select *
                 from {{ relation }}
-                where visitor_id is null or visitor_id in (select visitor_id from scratch.clickstream.int_touched_visitors)
-            )
+                where rowid >= (
+                    select coalesce(min(rowid), 0)
+                    from {{ relation }}
+                    where visitor_id is null or visitor_id in (select visitor_id from scratch.clickstream.int_touched_visitors)
+                )
+            ) as written
         {%- endset -%}
-        {%- do return('(select * from ' ~ relation ~ ' where ' ~ where ~ ') as written') -%}
-    {%- elif where -%}
-        {%- do return('(select * from ' ~ relation ~ ' where ' ~ where ~ ') as dbt_subquery') -%}
+        {%- do return(written) -%}
     {%- else -%}
-        {%- do return(relation) -%}
+        {%- do return(dbt.default__get_where_subquery(relation)) -%}
     {%- endif -%}
 {%- endmacro %}

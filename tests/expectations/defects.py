@@ -10,6 +10,7 @@ from typing import Any
 
 import duckdb
 
+from expectations.dbt_words import arguments_of, kind_of
 from expectations.generated import is_share
 from expectations.registry import Check
 from ingestion.contract import Column, read_contracts
@@ -161,12 +162,10 @@ def _of_mart(connection: duckdb.DuckDBPyConnection, check: Check) -> list[str]:
 
 
 def _of_dbt_test(connection: duckdb.DuckDBPyConnection, node: dict[str, Any]) -> list[str]:
-    said = node.get("test_metadata") or {}
-    arguments = said.get("kwargs", {})
-    arguments = arguments | arguments.get("arguments", {})
+    arguments = arguments_of(node)
     tested = node["attached"]
     table = f'"{tested["database"]}"."{tested["schema"]}"."{tested["alias"]}"'
-    kind = said.get("name")
+    kind = kind_of(node)
     column = arguments.get("column_name") or ""
     judged = "true"
     if node["config"].get("where") == "written by this run":

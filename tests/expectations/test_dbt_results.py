@@ -228,13 +228,15 @@ def test_mart_without_a_test_blocks(project: Project, connection: duckdb.DuckDBP
         ({"columns": ["dt"]}, {}),
         ({"columns": ["dt"], "never_null": ["dt"]}, {"severity": "warn"}),
         ({"columns": ["dt"], "never_null": ["dt"]}, {"where": "dt > '2025-01-01'"}),
+        ({"columns": ["dt"], "never_null": ["dt"]}, {"error_if": "> 10"}),
+        ({"columns": ["dt"], "never_null": ["dt"]}, {"meta": {"protects": "plausibility"}}),
     ],
 )
 def test_mart_whose_promised_grain_nobody_tests_blocks(
     project: Project,
     connection: duckdb.DuckDBPyConnection,
     arguments: dict[str, Any],
-    config: dict[str, str],
+    config: dict[str, Any],
 ) -> None:
     key = project.manifest["nodes"]["test.mallard.unique"]
     key["test_metadata"]["kwargs"]["arguments"], key["config"] = arguments, config
