@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mallard.late import import_later
+from mallard.late import import_later, without
 
 # Read when the library is imported.
 os.environ["GX_ANALYTICS_ENABLED"] = "false"
@@ -25,7 +25,9 @@ import_later("altair")
 import_later("jsonschema")
 import_later("mistune")
 
-import great_expectations as gx  # noqa: E402 - see above
+# An optional part of Great Expectations, there for Airflow: what is judged is a frame.
+with without("sqlalchemy"):
+    import great_expectations as gx
 import pandas as pd  # noqa: E402
 from great_expectations.compatibility import pydantic  # noqa: E402
 from great_expectations.data_context.types.base import (  # noqa: E402

@@ -1,10 +1,12 @@
-"""Modules that load when they are first used, for libraries that import far more than they use."""
+"""Less to import, for libraries that import far more than they use."""
 
 from __future__ import annotations
 
 import importlib
 import importlib.util
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
 
@@ -36,3 +38,17 @@ def import_later(name: str) -> None:
     sys.modules[name] = later
     if parent:
         setattr(parent, child, later)
+
+
+@contextmanager
+def without(name: str) -> Iterator[None]:
+    """Let what is imported inside find an optional library missing, unless it is loaded already."""
+    if name in sys.modules:
+        yield
+        return
+    # What Python itself takes for "cannot be imported".
+    sys.modules[name] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        del sys.modules[name]

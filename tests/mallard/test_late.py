@@ -1,4 +1,4 @@
-"""What is imported late is not loaded before it is used, and is the real thing then."""
+"""What is imported late or not at all is not loaded before it is used, and is the real thing then."""
 
 from __future__ import annotations
 
@@ -39,6 +39,24 @@ def test_module_loads_when_it_is_used_by_its_whole_name() -> None:
     )
 
 
+def test_library_is_missing_while_another_is_imported_and_there_afterwards() -> None:
+    run(
+        "import sys\n"
+        "from mallard.late import without\n"
+        "try:\n"
+        "    with without('wave'):\n"
+        "        import wave\n"
+        "except ImportError:\n"
+        "    pass\n"
+        "else:\n"
+        "    raise AssertionError('it was found')\n"
+        "import wave\n"
+        "with without('wave'):\n"
+        "    import wave as loaded\n"
+        "assert loaded is wave is sys.modules['wave']\n"
+    )
+
+
 def test_gate_judges_without_loading_what_it_does_not_use() -> None:
     run(
         "import sys\n"
@@ -49,7 +67,7 @@ def test_gate_judges_without_loading_what_it_does_not_use() -> None:
         "assert all(one.is_met for one in judged.values())\n"
         "assert 'scipy.stats._continuous_distns' not in sys.modules\n"
         "assert 'altair.vegalite' not in sys.modules\n"
-        "assert not {'jsonschema.validators', 'mistune.markdown'} & sys.modules.keys()\n"
+        "assert not {'jsonschema.validators', 'mistune.markdown', 'sqlalchemy'} & sys.modules.keys()\n"
         "from scipy import stats\n"
         "assert round(stats.norm.cdf(1.96), 3) == 0.975\n"
     )
