@@ -2,7 +2,8 @@
 
 A simulated shop is landed but for its last day, loaded in full, then the last day on top. Each step runs in a process
 of its own, so its start-up counts: Great Expectations takes seconds to import. CPU seconds are the whole process's.
-On a machine that is shared they grow with what its other tenants do: a fixed loop, timed in short pauses of each step, says by how much.
+On a machine that is shared they grow with what its other tenants do: a fixed loop, timed in short pauses of each step,
+says by how much.
 """
 
 from __future__ import annotations
@@ -95,31 +96,28 @@ def _simulate(folder: Path, days: int, users: int, seed: int) -> tuple[int, date
 def _measure(step: str, folder: Path, until: date) -> Cost:
     command = [sys.executable, "-m", "benchmarks.gate_cost", "--step", step]
     command += ["--folder", str(folder), "--until", until.isoformat()]
-    loops: list[float] = []
-    printed = _call(command, loops)
+    printed, loops = _call(command)
     return Cost(**json.loads(printed.splitlines()[-1]), loop=fmean(loops), fastest_loop=min(loops))
 
 
-def _call(command: list[str], loops: list[float] | None = None) -> str:
-    """What a process prints; where it fails, what it says ends this one, too.
+def _call(command: list[str]) -> tuple[str, list[float]]:
+    """Run a program with its arguments; where it fails, what it says ends this one, too.
 
-    Args:
-        command: a program and its arguments.
-        loops: takes the CPU seconds of a fixed loop, timed every 50 ms while the process stands still.
+    Returns:
+        What it prints, and the CPU seconds of a fixed loop, timed every 50 ms while it stands still.
     """
     pipe = subprocess.PIPE
+    loops: list[float] = []
+    ended = Event()
     with subprocess.Popen(command, cwd=CHECKOUT, stdout=pipe, stderr=pipe, text=True) as process:
-        ended = Event()
         sampler = Thread(target=_time_loops, args=(process, loops, ended), daemon=True)
-        if loops is not None:
-            sampler.start()
+        sampler.start()
         printed, said = process.communicate()
         ended.set()
-        if loops is not None:
-            sampler.join()
+        sampler.join()
     if process.returncode:
         sys.exit(said.strip() or f"{' '.join(command)} ended with {process.returncode}")
-    return printed
+    return printed, loops
 
 
 def _time_loops(process: subprocess.Popen[str], loops: list[float], ended: Event) -> None:

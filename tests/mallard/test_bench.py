@@ -11,7 +11,7 @@ from benchmarks.gate_cost import Cost, show
 
 def test_share_is_tests_and_audit_of_the_whole_load() -> None:
     costs = {"land": 10.0, "build": 60.0, "test": 8.0, "audit": 20.0, "publish": 10.0}
-    # A loop takes 2 ms at best, in the landing; beside the tests twice that, beside the audit 2.5 times.
+    # A loop takes 2 ms at best, in the landing; in the pauses of the tests twice that, of the audit 2.5 times.
     loops = {"land": 0.002, "build": 0.003, "test": 0.004, "audit": 0.005, "publish": 0.003}
     loads = {
         "full": {
