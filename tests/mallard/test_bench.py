@@ -37,6 +37,6 @@ def test_share_is_tests_and_audit_of_the_whole_load() -> None:
         ["the gate: tests and audit", "28.0"],
         ["its share of the load", "28%"],
         ["a loop in its pauses took", "2.3 × its best"],
-        ["undisturbed, the gate takes", "12.0"],
+        ["undisturbed, roughly", "12.0"],
         ["memory of the audit", "300 MB"],
     ]
