@@ -27,6 +27,7 @@ from expectations.registry import Check, Suite, expected_names, read_suites
 from ingestion.landing import read_manifests
 from mallard.candidate import Candidate
 from mallard.errors import GateRefusedError
+from mallard.late import uncollected
 from mallard.progress import Progress
 from mallard.settings import Settings
 from publishing.contents import connect, list_tables, literal, measure_tables, stamp
@@ -75,10 +76,11 @@ def audit(settings: Settings, candidate: Candidate, progress: Progress) -> Recei
             from_dbt = dbt_results(candidate, connection)
             tables = measure_tables(connection)
             tick("row counts and checksums")
-        judge = importing.result().Judge()
-        checks = [
-            result for suite, numbers in measured for result in _judge_suite(judge, suite, numbers)
-        ] + from_dbt
+        with uncollected():
+            judge = importing.result().Judge()
+            checks = [
+                result for suite, numbers in measured for result in _judge_suite(judge, suite, numbers)
+            ] + from_dbt
         checks = _with_history(settings, candidate, checks)
         tick("verdict")
     receipt = Receipt(

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mallard.late import import_later, without
+from mallard.late import import_later, shared_fields, without
 
 # Read when the library is imported.
 os.environ["GX_ANALYTICS_ENABLED"] = "false"
@@ -26,7 +26,7 @@ import_later("jsonschema")
 import_later("mistune")
 
 # An optional part of Great Expectations, there for Airflow: what is judged is a frame.
-with without("sqlalchemy"):
+with without("sqlalchemy"), shared_fields():
     import great_expectations as gx
 import pandas as pd  # noqa: E402
 from great_expectations.compatibility import pydantic  # noqa: E402

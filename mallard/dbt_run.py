@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from mallard.errors import MallardError
+from mallard.late import uncollected
 from mallard.memory import database_limit
 from mallard.settings import CHECKOUT, Settings
 from publishing.space import is_full, no_room_left
@@ -151,7 +152,8 @@ def invoke_dbt(
             if before:
                 before(candidate_path, manifest)
             runner = dbtRunner(manifest=manifest, callbacks=[on_event])
-            result = runner.invoke([*quiet, *arguments, *folders])
+            with uncollected():
+                result = runner.invoke([*quiet, *arguments, *folders])
         except OSError as error:
             # dbt's own log is on that disk, too.
             if not is_full(settings.work, error):

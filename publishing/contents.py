@@ -88,20 +88,8 @@ def _count(connection: duckdb.DuckDBPyConnection, schema: str, table: str) -> in
 
 def measure_table(connection: duckdb.DuckDBPyConnection, schema: str, table: str) -> TableState:
     """Row count and checksum of one table."""
-    columns = [
-        name
-        for (name,) in connection.execute(
-            """
-            select column_name
-            from duckdb_columns()
-            where database_name = current_database() and schema_name = ? and table_name = ?
-            order by column_index
-            """,
-            [schema, table],
-        ).fetchall()
-    ]
     row: Any = connection.execute(
-        f"select count(*), coalesce(sum(hash({', '.join(map(identifier, columns))})::hugeint), 0)"
+        "select count(*), coalesce(sum(hash(*columns(*))::hugeint), 0)"
         f" from {identifier(schema)}.{identifier(table)}"
     ).fetchone()
     return TableState(rows=int(row[0]), checksum=f"{int(row[1]):x}")

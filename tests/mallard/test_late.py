@@ -2,13 +2,44 @@
 
 from __future__ import annotations
 
+import gc
 import subprocess
 import sys
+from typing import ClassVar
+
+import pytest
+from pydantic import v1
+
+from mallard.late import shared_fields, uncollected
+
+# What every model of pydantic's first API makes of its fields, once Great Expectations is imported.
+_FIELDS = """
+import re, sys
+from contextlib import nullcontext
+from pydantic import v1
+from mallard.late import shared_fields
+
+def models(of):
+    return [one for child in of.__subclasses__() for one in (child, *models(child))]
+
+def told(field):
+    steps = (field.validators, field.pre_validators, field.post_validators)
+    names = [[getattr(one, "__qualname__", "") for one in step or []] for step in steps]
+    parts = [told(one) for one in field.sub_fields or []]
+    text = (field, field.field_info, field.outer_type_, field.annotation, field.model_config)
+    return re.sub("0x[0-9a-f]+", "", repr(text)), sorted(field.class_validators), names, parts
+
+with {context}():
+    import great_expectations
+for model in models(v1.BaseModel):
+    print(model.__module__, model.__qualname__, {{name: told(one) for name, one in model.__fields__.items()}})
+"""
 
 
-def run(code: str) -> None:
+def run(code: str) -> str:
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stderr
+    return ran.stdout
 
 
 def test_module_loads_when_it_is_used() -> None:
@@ -71,3 +102,41 @@ def test_gate_judges_without_loading_what_it_does_not_use() -> None:
         "from scipy import stats\n"
         "assert round(stats.norm.cdf(1.96), 3) == 0.975\n"
     )
+
+
+def test_great_expectations_fields_are_the_same_shared() -> None:
+    shared, copied = (run(_FIELDS.format(context=context)) for context in ("shared_fields", "nullcontext"))
+    assert "ExpectColumnMaxToBeBetween" in shared
+    assert shared == copied
+
+
+def test_model_changes_no_field_of_its_base() -> None:
+    with shared_fields():
+
+        class Base(v1.BaseModel):
+            name: str = v1.Field("a", max_length=9)
+
+        class Child(Base):
+            class Config:
+                fields: ClassVar = {"name": {"alias": "title"}}
+
+            @v1.validator("name")
+            def is_short(cls, name: str) -> str:
+                if len(name) > 1:
+                    raise ValueError("too long")
+                return name
+
+    assert Base(name="long").name == "long"
+    assert Base.schema()["properties"].keys() == {"name"}
+    assert Base.__fields__["name"].field_info.alias is None
+    assert Child(title="b").name == "b"
+    with pytest.raises(v1.ValidationError, match="too long"):
+        Child(title="long")
+    with pytest.raises(v1.ValidationError, match="at most 9"):
+        Child(title="much too long")
+
+
+def test_garbage_of_before_is_collected_afterwards() -> None:
+    with uncollected():
+        assert gc.get_freeze_count() > 0
+    assert gc.get_freeze_count() == 0
