@@ -14,7 +14,7 @@ from mallard.late import shared_fields, uncollected
 
 # What every model of pydantic's first API makes of its fields, once Great Expectations is imported.
 _FIELDS = """
-import re, sys
+import re
 from contextlib import nullcontext
 from pydantic import v1
 from mallard.late import shared_fields
